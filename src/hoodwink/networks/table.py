@@ -1,0 +1,29 @@
+"""The networks that can be built by name; a new one is its own file and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from hoodwink.networks.efficientnet_lite import efficientnet_lite0, our_key
+from hoodwink.networks.resnet import resnet2b
+
+
+@dataclass(frozen=True)
+class Row:
+    """How to build a network (random weights; keyword arguments such as `classes`), and what it takes.
+
+    size: of its pictures, height and width in pixels; key: translates the keys of published weights into the network's own.
+    """
+
+    make: Callable[..., nn.Module]
+    size: tuple[int, int]
+    key: Callable[[str], str] = str
+
+
+NETWORKS = {
+    "efficientnet-lite0": Row(efficientnet_lite0, (224, 224), our_key),
+    "resnet2b": Row(resnet2b, (32, 32)),
+}
