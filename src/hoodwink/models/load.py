@@ -33,6 +33,7 @@ def load_model(name_or_path: str | Path, *, device: torch.device | str = "cpu", 
     loader = importlib.import_module(f"hoodwink.models.formats.{way}")
     given = {key: value for key, value in card.items() if value is not None}
     model: Model = loader.load(name, given).to(device)
+    model.spec, model.options = str(name_or_path), given
     check(model)
     return model
 

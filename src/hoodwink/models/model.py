@@ -36,6 +36,9 @@ class Model:
         self.network = network.eval().requires_grad_(False)
         self.card = card
         self.classes = card.find_classes()
+        # What load_model was given, so that a record of a run can name it; None for a network in hand.
+        self.spec: str | None = None
+        self.options: dict[str, Any] = {}
         self.to(device)
 
     def __repr__(self) -> str:
@@ -51,8 +54,8 @@ class Model:
             raise ModelError(f"device {str(device)!r} cannot be used ({reason}); 'cpu' always can") from error
         return self
 
-    def encode(self, picture: Picture | Levels) -> Tensor:
-        """The network's input for one picture, uint8 H x W x C: resized and cropped by Pillow itself, then normalised; 1 x C x h x w."""
+    def see(self, picture: Picture | Levels) -> Levels:
+        """The part of a picture, uint8 H x W x C, that the network sees: resized and cropped by Pillow itself, h x w x C."""
         levels = _check(getattr(picture, "levels", picture), self.card.input.channels)
         wanted = self.card.input
         spot = wanted.geometry(*levels.shape[:2])
@@ -60,8 +63,12 @@ class Model:
         if spot.resized != levels.shape[:2]:
             image = image.resize(spot.resized[::-1], FILTERS[wanted.filter])
         image = image.crop((spot.left, spot.top, spot.left + spot.size[1], spot.top + spot.size[0]))
-        seen = torch.from_numpy(np.array(image).reshape(*spot.size, wanted.channels)).permute(2, 0, 1)[None].float()
-        mean, std = (torch.tensor(value, dtype=torch.float32).view(1, -1, 1, 1) for value in (wanted.mean, wanted.std))
+        return np.array(image).reshape(*spot.size, wanted.channels)
+
+    def encode(self, picture: Picture | Levels) -> Tensor:
+        """The network's input for one picture, uint8 H x W x C: what it sees of it, normalised; 1 x C x h x w."""
+        seen = torch.from_numpy(self.see(picture)).permute(2, 0, 1)[None].float()
+        mean, std = (torch.tensor(value, dtype=torch.float32).view(1, -1, 1, 1) for value in (self.card.input.mean, self.card.input.std))
         # On the CPU wherever the network is: a GPU multiplies by 1/255 instead of dividing, which is not the same number.
         return seen.div(255).sub(mean).div(std).contiguous().to(self.device)
 

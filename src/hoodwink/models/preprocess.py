@@ -24,15 +24,13 @@ class Preprocess:
         self.device = torch.device(device)
         self.resize = Resize((height, width), spot.resized, card.filter, crop, card.channels).to(self.device)
         self.rows, self.columns = self.resize.rows, self.resize.columns
+        self.full = torch.tensor(255.0, device=self.device)
         self.mean, self.std = (torch.tensor(v, dtype=torch.float32, device=self.device).view(1, -1, 1, 1) for v in (card.mean, card.std))
 
     def __call__(self, part: Tensor) -> Tensor:
-        levels = self.resize(_to_levels(part))
-        return levels.div(255).sub(self.mean).div(self.std)
-
-
-def _to_levels(pictures: Tensor) -> Tensor:
-    return _Levels.apply(pictures)  # type: ignore[no-any-return, no-untyped-call]
+        levels: Tensor = self.resize(_Levels.apply(part))  # type: ignore[no-untyped-call]
+        # By a tensor: a GPU multiplies by 1/255 when it divides by a number, which is not what `encode` does.
+        return levels.div(self.full).sub(self.mean).div(self.std)
 
 
 class _Levels(torch.autograd.Function):

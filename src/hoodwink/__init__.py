@@ -1,0 +1,66 @@
+"""Fools neural networks with real files, and says honestly how easily a network is fooled.
+
+    import hoodwink as hw
+
+    model = hw.load_model("efficientnet-lite0")
+    result = hw.fool("cat.png", target="strawberry", model=model)
+    result.save("out")
+    hw.judge("out/fooled.png", model)
+
+The public names are loaded when they are first used: `import hoodwink` alone does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hoodwink import attacks as attacks
+    from hoodwink.evidence.judge import judge as judge
+    from hoodwink.fooling import fool as fool
+    from hoodwink.models.load import load_model as load_model
+    from hoodwink.models.load import wrap as wrap
+
+    __version__: str
+
+# Where each public name comes from: a module, and what is taken from it ("" is the module itself).
+_PUBLIC = {
+    "attacks": ("hoodwink.attacks", ""),
+    "fool": ("hoodwink.fooling", "fool"),
+    "judge": ("hoodwink.evidence.judge", "judge"),
+    "load_model": ("hoodwink.models.load", "load_model"),
+    "wrap": ("hoodwink.models.load", "wrap"),
+}
+
+__all__ = ["__version__", "attacks", "fool", "judge", "load_model", "wrap"]  # noqa: F822 - made by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _PUBLIC:
+        value = _load(*_PUBLIC[name])
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _load(module: str, name: str) -> Any:
+    from importlib import import_module
+
+    found = import_module(module)
+    return getattr(found, name) if name else found
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hoodwink")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0+checkout"

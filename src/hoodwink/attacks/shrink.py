@@ -1,0 +1,116 @@
+"""Down: from a change that fools to a smaller one, in whole levels; the recorded distance never grows.
+
+Averaged gradients point to the best direction, the norm's best change of a given size along it is tried (for L2: scale, then
+round), and the size follows the objective by Newton's rule. Decoupling direction and size is Rony et al. 2019 (DDN); searching
+on the rounded picture with a cooled step is this project's. A last pass takes back levels that the verdict does not need.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hoodwink.attacks.norms import NORMS, Norm
+from hoodwink.attacks.objectives import Goal
+from hoodwink.attacks.queries import Queries
+from hoodwink.attacks.spaces import Space
+from hoodwink.attacks.trail import Step, Trail, Watch
+
+STEP, LAST_STEP = 1.0, 0.02  # of the direction, in parts of the best distance: first and last, along half a cosine
+MOMENTUM = 0.5
+RATE = 0.1  # the size moves by at most this part of itself, at first
+FALL = 0.5  # ... but may fall by this part: the climb goes far past the threshold
+SLACK = 1.2  # the size may exceed the best one by this factor: a detour often leads to a shorter way
+_TRIMS = 24  # forward passes of the last pass
+
+
+@dataclass
+class _Best:
+    """The smallest change that fools, so far."""
+
+    norm: Norm
+    change: Tensor
+    value: float
+    size: float
+    steps: list[Step]
+
+    def offer(self, change: Tensor, value: float, size: float, queries: Queries) -> None:
+        if size < self.size:
+            self.change, self.value, self.size = change, value, size
+            self.steps.append(Step("shrink", queries.gradients, value, size))
+
+
+def downward(
+    queries: Queries, space: Space, goal: Goal, start: Trail, *, norm: str = "l2", steps: int, watch: Watch | None = None
+) -> Trail:
+    """Shrink a change that reaches the goal's threshold; every accepted one is smaller and reaches it too.
+
+    steps: gradient evaluations at most (one is kept for the last pass).
+    """
+    rule = NORMS[norm]
+    best = _Best(rule, start.change, start.value, rule.size(start.change), [])
+    if steps > 1:
+        _cool(queries, space, goal, best, steps - 1, watch)
+    if steps > 0 and best.size > 0:
+        _trim(queries, space, goal, best)
+    return Trail(best.change, best.value, start.steps + tuple(best.steps), None, start.ways)
+
+
+def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, watch: Watch | None) -> None:
+    change = best.change
+    direction = change / torch.linalg.vector_norm(change).clamp_(min=1e-12)
+    average = torch.zeros_like(direction)
+    for k in range(steps):
+        if best.size == 0:
+            return
+        reading, gradient = queries.gradient(space.decode(change), goal.objective)
+        value, size = float(reading), best.norm.size(change)
+        if value >= goal.threshold:
+            best.offer(change, value, size, queries)
+        if watch is not None:
+            watch(Step("shrink", queries.gradients, best.value, best.size))
+        length = float(torch.linalg.vector_norm(gradient))
+        if length == 0:
+            return
+        average.mul_(MOMENTUM).add_(gradient, alpha=1 / length)
+        left = 1 - k / steps
+        step = LAST_STEP + (STEP - LAST_STEP) * (1 - math.cos(math.pi * left)) / 2
+        wanted = _next_size(goal.threshold - value, gradient, change, size, best, RATE * max(left, 0.02))
+        direction.add_(average, alpha=step / float(torch.linalg.vector_norm(average)))
+        direction.div_(torch.linalg.vector_norm(direction))
+        change = best.norm.extreme(direction, wanted, space.low, space.high)
+
+
+def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, best: _Best, rate: float) -> float:
+    """Newton's step on the size, from the objective's slope along the change; never far, and never where only a tie could be won."""
+    slope = float((gradient * change).sum()) / 255 / size
+    move = missing / slope if slope > 0 else math.copysign(math.inf, missing)
+    unit = best.norm.unit
+    bound = rate * size if unit is None else max(rate * size, unit)
+    wanted = size + max(-max(bound, FALL * size if unit is None else 0.0), min(bound, move))
+    return min(wanted, SLACK * best.size if unit is None else best.size - unit)
+
+
+def _trim(queries: Queries, space: Space, goal: Goal, best: _Best) -> None:
+    """Move changed subpixels one level back, those first that help least for what they cost, in blocks as large as the verdict allows."""
+    gradient = queries.gradient(space.decode(best.change), goal.objective)[1] / 255
+    loss = gradient * best.change.sign()  # of the objective, for one level taken back
+    saved = 2 * best.change.abs() - 1 if best.norm.name == "l2" else torch.ones_like(loss)
+    price = torch.where(best.change != 0, loss / saved, torch.inf).flatten()
+    order = price.argsort(stable=True)[: int(torch.count_nonzero(best.change))]
+    falls = loss.flatten()[order].clamp(min=0).cumsum(0)
+    block = max(1, int((falls <= best.value - goal.threshold).sum()))
+    at, tries = 0, 0
+    while block and at < len(order) and tries < _TRIMS:
+        change = best.change.clone()
+        chosen = order[at : at + block]
+        change.view(-1)[chosen] -= change.view(-1)[chosen].sign()
+        value, size, tries = float(queries.value(space.decode(change), goal.objective)), best.norm.size(change), tries + 1
+        if value >= goal.threshold and size < best.size:
+            best.offer(change, value, size, queries)
+            at += len(chosen)
+        else:
+            block //= 2

@@ -1,0 +1,441 @@
+"""The main job: read a photograph, climb until the network says something else, shrink the change, write the file, judge the file."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+
+from hoodwink.attacks.climb import upward
+from hoodwink.attacks.objectives import Goal, all_of, named, not_named
+from hoodwink.attacks.queries import Queries
+from hoodwink.attacks.shrink import downward
+from hoodwink.attacks.spaces import Pixels
+from hoodwink.attacks.trail import Step, Trail, Watch
+from hoodwink.evidence.judge import Verdict, judge
+from hoodwink.evidence.report import report_html
+from hoodwink.models.model import Model
+from hoodwink.models.preprocess import Preprocess
+from hoodwink.pictures.draw import difference, difference_abs, figure_fooled
+from hoodwink.pictures.levels import NORMS, Distances, distances, radius
+from hoodwink.pictures.read import Picture, picture_from_array, read_picture
+from hoodwink.pictures.write import encode_png
+from hoodwink.runs import Run
+
+CONFIDENCE = 0.9  # asked with a target, where nothing else is said
+SHRINK = 150  # gradient evaluations after which a longer shrink of a photograph gains little; half the budget if that is more
+Levels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class FoolError(ValueError):
+    """A request that makes no sense for this picture; the message says what to type instead."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked, resolved: classes by their exact names, confidence None for any other label."""
+
+    target: str | None
+    avoid: str | None
+    confidence: float | None
+    eps: float | None
+    norm: str
+    steps: int
+    seed: int
+    masked: bool
+    at_model_size: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Fooled:
+    """What came of fooling one picture.
+
+    picture, original: uint8 H x W x C. fooled: the claim holds, judged from the picture's PNG bytes. before, after: the first
+    network's verdicts (befores, afters: of all). gradients, forwards: evaluations with and without a gradient. history: the
+    states that the search accepted. stall: why the climb ended below the threshold. ways: the ways out of a stall that helped.
+    """
+
+    picture: Levels
+    original: Levels
+    fooled: bool
+    befores: tuple[Verdict, ...]
+    afters: tuple[Verdict, ...]
+    distances: Distances
+    gradients: int
+    forwards: int
+    seconds: float
+    history: tuple[Step, ...]
+    stall: str | None
+    ways: tuple[str, ...]
+    settings: Settings
+    models: tuple[Model, ...]
+
+    @property
+    def target(self) -> str | None:
+        """The class asked for; None when any other label would do."""
+        return self.settings.target
+
+    @property
+    def before(self) -> Verdict:
+        """What the first network saw in the original."""
+        return self.befores[0]
+
+    @property
+    def after(self) -> Verdict:
+        """What the first network sees in the changed picture."""
+        return self.afters[0]
+
+    @property
+    def l2(self) -> float:
+        """L2 distance in [0, 1] units."""
+        return self.distances.l2
+
+    @property
+    def linf(self) -> int:
+        """Largest change in levels."""
+        return self.distances.linf
+
+    @property
+    def confidence(self) -> float:
+        """The probability, in [0, 1], of the target (or of the label on top) in the changed picture: the smallest of all networks."""
+        return min(_confidence(verdict, self.settings) for verdict in self.afters)
+
+    def save(self, directory: str | Path, *, force: bool = False, arguments: Sequence[str] = ()) -> Path:
+        """Write the run folder: record first, pictures, figure, report, manifest last. The verdict is read from the file written."""
+        run = Run.create(directory, _record(self.befores, self.settings, self.models, arguments), force=force)
+        for step in self.history:
+            run.event(**asdict(step))
+        _keep(run, self)
+        return run.directory
+
+    def _repr_html_(self) -> str:
+        word = "fooled" if self.fooled else f"not fooled: {self.stall}"
+        return (
+            f"<p><b>{escape(self.before.label)} &rarr; {escape(self.after.label)}</b> ({word}); confidence {self.confidence:.3f}, "
+            f"L2 {self.l2:.3f}, largest change {self.linf} levels, {self.gradients} gradients</p>{self.after._repr_html_()}"
+        )
+
+
+def fool(
+    picture: str | Path | Picture | Levels | Sequence[Any],
+    *,
+    target: str | int | None = None,
+    model: Model | Sequence[Model],
+    confidence: float | None = None,
+    eps: float | None = None,
+    norm: str = "l2",
+    steps: int = 300,
+    mask: str | Path | np.ndarray[Any, Any] | None = None,
+    seed: int = 0,
+    at_model_size: bool = False,
+    watch: Watch | None = None,
+) -> Any:
+    """Change a picture, in whole levels and as little as can be found, until the network reading its file calls it `target`.
+
+    picture: a path, a Picture or uint8 H x W x C; N x H x W x C or a list gives a tuple of results. target: a class by name,
+    synonym or index; None: any other label. model: one, or several that must all be fooled. confidence: at least, in (0, 1)
+    (default 0.9 with a target, none without). eps: instead of the smallest change, the most confident one inside this ball, [0, 1]
+    units (l0: subpixels). norm: l2, linf, l1 or l0. steps: gradient evaluations in all. mask: a picture, white where it may change,
+    or bool H x W. at_model_size: fool the part that the network sees, resized and cropped, as a picture of its own.
+    Returns Fooled. Raises FoolError, PictureError, ClassError or ValueError, which say what to type instead.
+    """
+    models = tuple(model) if isinstance(model, Sequence) else (model,)
+    options = {"target": target, "confidence": confidence, "eps": eps, "norm": norm, "steps": steps, "mask": mask}
+    rest = {"seed": seed, "at_model_size": at_model_size}
+    if isinstance(picture, (list, tuple)) or getattr(picture, "ndim", 0) == 4:
+        return tuple(_search(_prepare(one, models, **options, **rest), watch) for one in picture)
+    return _search(_prepare(picture, models, **options, **rest), watch)
+
+
+def fool_into(
+    directory: str | Path,
+    picture: str | Path,
+    *,
+    model: Model | Sequence[Model],
+    force: bool = False,
+    arguments: Sequence[str] = (),
+    watch: Watch | None = None,
+    **options: Any,
+) -> Fooled:
+    """`fool` one picture with its run folder open from the start: record first, events while it works, manifest last."""
+    models = tuple(model) if isinstance(model, Sequence) else (model,)
+    job = _prepare(picture, models, **options)
+    run = Run.create(directory, _record(job.befores, job.settings, models, arguments), force=force)
+
+    def tell(step: Step) -> None:
+        run.event(**asdict(step))
+        if watch is not None:
+            watch(step)
+
+    return _keep(run, _search(job, tell))
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One picture, read and checked: all that the search needs."""
+
+    levels: Levels
+    models: tuple[Model, ...]
+    befores: tuple[Verdict, ...]
+    settings: Settings
+    mask: np.ndarray[Any, np.dtype[np.bool_]] | None
+    goal: Goal
+
+
+def _prepare(
+    source: Any,
+    models: tuple[Model, ...],
+    *,
+    target: str | int | None = None,
+    confidence: float | None = None,
+    eps: float | None = None,
+    norm: str = "l2",
+    steps: int = 300,
+    mask: Any = None,
+    seed: int = 0,
+    at_model_size: bool = False,
+    max_pixels: int | None = None,
+) -> _Job:
+    if norm not in NORMS:
+        raise FoolError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+    if steps < 1:
+        raise FoolError(f"steps must be at least 1 gradient evaluation, got {steps}")
+    channels = _channels(models)
+    limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+    if isinstance(source, (str, Path)):
+        source = read_picture(source, channels=channels, **limit)
+    elif not isinstance(source, Picture):
+        source = picture_from_array(source, channels=channels)
+    levels = _seen(source, models) if at_model_size else source.levels
+    befores = tuple(judge(levels if at_model_size else source, one, at_model_size=at_model_size) for one in models)
+    befores = tuple(replace(one, file=str(source.path) if source.path else None, notes=source.notes) for one in befores)
+    if target is not None and confidence is None:
+        confidence = CONFIDENCE
+    name = None if target is None else models[0].class_name(models[0].find(target))
+    settings = Settings(name, None if name else befores[0].label, confidence, eps, norm, steps, seed, mask is not None, at_model_size)
+    goal = all_of([_goal(one, before, target, confidence) for one, before in zip(models, befores, strict=True)])
+    if all(_holds(before, first, settings) for before, first in zip(befores, befores, strict=True)):
+        raise FoolError(f"the network already calls this picture {name} (confidence {befores[0].confidence(name or 0):.3f}); name another class")
+    radius(1.0 if eps is None else eps, norm)  # says at once what is wrong with it
+    return _Job(levels, models, befores, settings, _read_mask(mask, levels.shape[:2]), goal)
+
+
+def _goal(model: Model, before: Verdict, target: str | int | None, confidence: float | None) -> Goal:
+    if target is None:
+        return not_named(before.label_index, confidence)
+    return named(model.find(target), CONFIDENCE if confidence is None else confidence)
+
+
+def _channels(models: Sequence[Model]) -> int:
+    found = {model.card.input.channels for model in models}
+    if len(found) != 1:
+        raise FoolError("the networks take pictures of different channels (grey and colour); fool them one by one")
+    return found.pop()
+
+
+def _seen(picture: Picture, models: Sequence[Model]) -> Levels:
+    views = [model.see(picture) for model in models]
+    if any(not np.array_equal(view, views[0]) for view in views):
+        raise FoolError("the networks resize or crop differently, so they share no picture at model size; leave out --at-model-size")
+    return views[0]
+
+
+def _read_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    if mask is None:
+        return None
+    allowed = read_picture(mask, channels=1).levels[..., 0] >= 128 if isinstance(mask, (str, Path)) else np.asarray(mask, dtype=bool)
+    if allowed.shape != tuple(shape):
+        wanted, came = (" x ".join(str(side) for side in sides[::-1]) for sides in (shape, allowed.shape))
+        raise FoolError(f"the mask must have the picture's size, {wanted} pixels, got {came}")
+    if not allowed.any():
+        raise FoolError("the mask is black everywhere, so nothing may change; paint white where it may")
+    return allowed
+
+
+class _View:
+    """The networks as one function of the part of the picture that any of them sees."""
+
+    def __init__(self, models: Sequence[Model], shape: tuple[int, ...], at_model_size: bool) -> None:
+        height, width = shape[:2]
+        cards = [replace(m.card.input, resize=None, size=None) if at_model_size else m.card.input for m in models]
+        self.steps = [(Preprocess(card, height, width, model.device), model) for card, model in zip(cards, models, strict=True)]
+        self.rows = _union([one.rows for one, _ in self.steps])
+        self.columns = _union([one.columns for one, _ in self.steps])
+
+    def __call__(self, part: Tensor) -> Tensor | tuple[Tensor, ...]:
+        logits = tuple(model.outputs(one(self._cut(part, one)).to(model.device)).to(part.device) for one, model in self.steps)
+        return logits if len(logits) > 1 else logits[0]
+
+    def _cut(self, part: Tensor, one: Preprocess) -> Tensor:
+        rows, columns = (slice(s.start - box.start, s.stop - box.start) for s, box in ((one.rows, self.rows), (one.columns, self.columns)))
+        return part[:, :, rows, columns].to(one.device)
+
+
+def _union(spans: Sequence[slice]) -> slice:
+    return slice(min(span.start for span in spans), max(span.stop for span in spans))
+
+
+def _search(job: _Job, watch: Watch | None) -> Fooled:
+    started = time.perf_counter()
+    settings, device = job.settings, job.models[0].device
+    view = _View(job.models, job.levels.shape, settings.at_model_size)
+    _check_exact(view, job)
+    part = job.levels[view.rows, view.columns]
+    pictures = torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None].to(device).float().div_(255)
+    mask = None
+    if job.mask is not None:
+        mask = torch.from_numpy(np.ascontiguousarray(job.mask[view.rows, view.columns]))[None, None].to(device)
+        if not bool(mask.any()):
+            raise FoolError("the mask allows only pixels that the network never sees (it crops); paint white nearer to the middle")
+    ball = None if settings.eps is None else float(radius(settings.eps, settings.norm))
+    space = Pixels(pictures, mask, 255 if ball is None or settings.norm != "linf" else int(ball))
+    queries = Queries(view)
+    trail = _climb_and_shrink(queries, space, job.goal, settings, None if ball is None else settings.eps, watch)
+    changed = job.levels.copy()
+    whole = (space.levels + trail.change)[0].permute(1, 2, 0).to("cpu", torch.uint8).numpy()
+    changed[view.rows, view.columns] = whole
+    seconds = time.perf_counter() - started
+    afters = tuple(judge(changed, model, at_model_size=settings.at_model_size) for model in job.models)
+    fooled = all(_holds(after, before, settings) for after, before in zip(afters, job.befores, strict=True))
+    return Fooled(
+        picture=changed,
+        original=job.levels,
+        fooled=fooled,
+        befores=job.befores,
+        afters=afters,
+        distances=distances(job.levels, changed),
+        gradients=queries.gradients,
+        forwards=queries.forwards,
+        seconds=seconds,
+        history=trail.steps,
+        stall=trail.stall,
+        ways=trail.ways,
+        settings=settings,
+        models=job.models,
+    )
+
+
+def _climb_and_shrink(queries: Queries, space: Pixels, goal: Goal, settings: Settings, eps: float | None, watch: Watch | None) -> Trail:
+    generator = torch.Generator().manual_seed(settings.seed)
+    trail = upward(queries, space, goal, norm=settings.norm, radius=eps, steps=settings.steps, generator=generator, watch=watch)
+    left = settings.steps - queries.gradients
+    if eps is not None or trail.stall is not None or left <= 0:
+        return trail
+    steps = min(left, max(SHRINK, settings.steps // 2))
+    return downward(queries, space, goal, trail, norm=settings.norm, steps=steps, watch=watch)
+
+
+def _check_exact(view: _View, job: _Job) -> None:
+    """The search may start only if it sees what the judge sees, bit for bit, in this very picture."""
+    for preprocess, model in view.steps:
+        part = job.levels[preprocess.rows, preprocess.columns]
+        mine = preprocess(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None].float().div_(255).to(model.device))
+        if not job.settings.at_model_size and not torch.equal(mine, model.encode(job.levels)):
+            raise FoolError(f"Pillow {PIL.__version__} prepares this picture in a way that hoodwink does not know; use --at-model-size")
+
+
+def _holds(after: Verdict, before: Verdict, settings: Settings) -> bool:
+    if settings.target is None:
+        return after.label_index != before.label_index and _confidence(after, settings) >= (settings.confidence or 0.0)
+    return after.label_index == after.classes.find(settings.target) and _confidence(after, settings) >= (settings.confidence or 0.0)
+
+
+def _confidence(verdict: Verdict, settings: Settings) -> float:
+    return verdict.confidence(verdict.label_index if settings.target is None else settings.target)
+
+
+def _record(befores: Sequence[Verdict], settings: Settings, models: Sequence[Model], arguments: Sequence[str]) -> dict[str, Any]:
+    first = befores[0]
+    return {
+        "hoodwink": version("hoodwink"),
+        "command": "fool",
+        "arguments": list(arguments),
+        "settings": asdict(settings),
+        "versions": {
+            "hoodwink": version("hoodwink"),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "pillow": PIL.__version__,
+            "numpy": np.__version__,
+        },
+        "device": str(models[0].device),
+        "threads": torch.get_num_threads(),
+        "seed": settings.seed,
+        "models": [_model_record(model) for model in models],
+        "inputs": [{"file": first.file, "sha256": first.sha256, "notes": list(first.notes)}],
+    }
+
+
+def _model_record(model: Model) -> dict[str, Any]:
+    card = model.card
+    return {"spec": model.spec, "options": model.options, "name": card.name, "weights_sha256": card.weights_sha256, "card": card.to_json()}
+
+
+def _keep(run: Run, result: Fooled) -> Fooled:
+    """Write what came into the run folder, and judge the file that was written."""
+    settings, name = result.settings, "fooled.png" if result.fooled else "not-fooled.png"
+    path = run.write(name, encode_png(result.picture))
+    run.write("original.png", encode_png(result.original))
+    afters = tuple(replace(judge(path, model, at_model_size=settings.at_model_size), file=name) for model in result.models)
+    result = replace(result, afters=afters)
+    run.write("difference.png", encode_png(difference(result.original, result.picture)))
+    run.write("difference-abs.png", encode_png(difference_abs(result.original, result.picture)))
+    run.update(claims=_claims(result, name), result=_result(result))
+    run.write("figure.png", _figure(result))
+    run.write("report.html", report_html(run.directory).encode())
+    run.finish()
+    return result
+
+
+def _claims(result: Fooled, name: str) -> list[dict[str, Any]]:
+    settings, found = result.settings, result.distances
+    common = {"original": "original.png", "target": settings.target, "confidence": settings.confidence, "at_model_size": settings.at_model_size}
+    sizes = {"l2": found.l2, "linf": found.linf, "l1": found.l1, "l0": found.l0, "eps": settings.eps, "norm": settings.norm}
+    pairs = enumerate(zip(result.befores, result.afters, strict=True)) if result.fooled else ()
+    return [
+        {
+            "kind": "picture",
+            "file": name,
+            "model": index,
+            "values": {
+                **common,
+                **sizes,
+                "sha256": after.sha256,
+                "not": None if settings.target else before.label,
+                "label": after.label,
+                "probability": _confidence(after, settings),
+            },
+        }
+        for index, (before, after) in pairs
+    ]
+
+
+def _result(result: Fooled) -> dict[str, Any]:
+    return {
+        "fooled": result.fooled,
+        "stall": result.stall,
+        "ways": list(result.ways),
+        "gradients": result.gradients,
+        "forwards": result.forwards,
+        "seconds": result.seconds,
+        "history": [asdict(step) for step in result.history],
+        "before": [verdict.to_json() for verdict in result.befores],
+        "after": [verdict.to_json() for verdict in result.afters],
+        "distances": result.distances.to_json(),
+    }
+
+
+def _figure(result: Fooled) -> bytes:
+    history = [(step.gradients, step.objective, step.distance) for step in result.history]
+    title = f"{result.before.label} \N{RIGHTWARDS ARROW} {result.after.label}"
+    return figure_fooled(result.original, result.picture, result.before.top(5), result.after.top(5), history, title)
