@@ -32,7 +32,7 @@ _PUBLIC = {
     "wrap": ("hoodwink.models.load", "wrap"),
 }
 
-__all__ = ["__version__", "attacks", "fool", "judge", "load_model", "wrap"]  # noqa: F822 - made by __getattr__
+__all__ = ["__version__", "attacks", "fool", "judge", "load_model", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

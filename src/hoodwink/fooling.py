@@ -33,7 +33,7 @@ from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
 
 CONFIDENCE = 0.9  # asked with a target, where nothing else is said
-SHRINK = 150  # gradient evaluations after which a longer shrink of a photograph gains little; half the budget if that is more
+SHRINK = 185  # gradient evaluations after which a longer shrink of a photograph gains little; half the budget if that is more
 Levels = np.ndarray[Any, np.dtype[np.uint8]]
 
 

@@ -20,6 +20,7 @@ from hoodwink.attacks.spaces import Space
 from hoodwink.attacks.trail import Step, Trail, Watch
 
 STEP, LAST_STEP = 1.0, 0.02  # of the direction, in parts of the best distance: first and last, along half a cosine
+HOT = 1.6  # the step stays at its first length for the first 1 - 1 / HOT of the way: a long look around finds shorter ways
 MOMENTUM = 0.5
 RATE = 0.1  # the size moves by at most this part of itself, at first
 FALL = 0.5  # ... but may fall by this part: the climb goes far past the threshold
@@ -76,7 +77,7 @@ def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, w
         if length == 0:
             return
         average.mul_(MOMENTUM).add_(gradient, alpha=1 / length)
-        left = 1 - k / steps
+        left = min(1.0, HOT * (1 - k / steps))
         step = LAST_STEP + (STEP - LAST_STEP) * (1 - math.cos(math.pi * left)) / 2
         wanted = _next_size(goal.threshold - value, gradient, change, size, best, RATE * max(left, 0.02))
         direction.add_(average, alpha=step / float(torch.linalg.vector_norm(average)))

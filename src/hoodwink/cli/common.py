@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,6 @@ from hoodwink.runs import one_line, reason
 
 if TYPE_CHECKING:
     from hoodwink.models.model import Model
-    from hoodwink.pictures.read import Picture
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -33,6 +32,15 @@ class Choice:
     fields: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     threads: int | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether a network was named."""
+        return bool(self.specs or self.weights)
+
+    def add(self, spec: str) -> Choice:
+        """The same with one network more."""
+        return replace(self, specs=(*self.specs, spec))
 
     def options(self) -> list[tuple[str, dict[str, Any]]]:
         """Each network's spec with the card fields given for it."""
@@ -106,6 +114,11 @@ def packaged_cat() -> Path:
     return Path(__file__).parent.parent / "assets" / "cat.png"
 
 
+def called(photo: Path) -> str:
+    """What a photo is called to people."""
+    return "the packaged cat" if photo == packaged_cat() else str(photo)
+
+
 def all_pictures(paths: tuple[str, ...], talk: Talk) -> list[Path]:
     """The files named, folders replaced by their pictures; a folder without any is said, and the others still count."""
     from hoodwink.pictures.read import find_pictures
@@ -122,7 +135,8 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     try:
         found = tuple(float(part) for part in value.split(","))
     except ValueError:
-        raise click.BadParameter(f"a number, or one for each channel, was wanted, not {value!r}; type {param.opts[0]} 0.485,0.456,0.406") from None
+        example = f"type {param.opts[0]} 0.485,0.456,0.406"
+        raise click.BadParameter(f"a number, or one for each channel, was wanted, not {value!r}; {example}") from None
     return found if len(found) > 1 else found[0]
 
 
@@ -132,7 +146,8 @@ def sides(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
         return None
     parts = value.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise click.BadParameter(f"a side, or height x width, in pixels was wanted, not {value!r}; type {param.opts[0]} 224 or {param.opts[0]} 224x192")
+        example = f"type {param.opts[0]} 224, or {param.opts[0]} 224x192"
+        raise click.BadParameter(f"a side, or height x width, in pixels was wanted, not {value!r}; {example}")
     found = tuple(map(int, parts))
     return found[0] if len(found) == 1 else (found[0], found[1])
 
@@ -158,7 +173,8 @@ def class_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     if path.is_file():
         return _names_in(path)
     if "," not in value:
-        raise click.BadParameter(f"there is no file {one_line(value)!r}; give a file with a name a line, how many there are, or names with commas")
+        wanted = "a file with a name a line, how many there are, or names with commas"
+        raise click.BadParameter(f"{wanted} was wanted, there is no file {one_line(value)!r}")
     return tuple(name.strip() for name in value.split(","))
 
 
@@ -188,7 +204,9 @@ _MODEL = (
 _CARD = (
     click.option("--weights", metavar="FILE", help="A bare file of weights; the next options say the rest."),
     click.option("--network", metavar="NAME", help="The network that they are for, such as resnet2b."),
-    click.option("--mean", metavar="NUMBERS", callback=numbers, help="Subtracted from pictures in [0, 1]: one number, or one for each channel."),
+    click.option(
+        "--mean", metavar="NUMBERS", callback=numbers, help="Subtracted from pictures in [0, 1]: a number, or one for each channel."
+    ),
     click.option("--std", metavar="NUMBERS", callback=numbers, help="Divided by, likewise."),
     click.option("--classes", metavar="NAMES", callback=class_names, help="A file with a name a line, how many there are, or imagenet-1k."),
     click.option("--size", metavar="PIXELS", callback=sides, help="What the network sees: a side, or height x width, such as 224."),

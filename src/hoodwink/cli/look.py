@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hoodwink.cli.common import Choice, all_pictures, packaged_cat, takes_models, takes_talk
+from hoodwink.cli.common import Choice, all_pictures, called, packaged_cat, takes_models, takes_talk
 from hoodwink.cli.talk import Talk
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ def _show(path: Path, verdicts: list[Verdict], count: int, talk: Talk) -> None:
     from hoodwink.cli.show import Bars, heading, notes
 
     for verdict in verdicts:
-        talk.show(heading(str(path), f"as {verdict.model} sees it"), wrap=False)
+        talk.show(heading(called(path), f"as {verdict.model} sees it"), wrap=False)
         talk.show(Bars(verdict.top(count), verdict.label))
-    if verdicts[0].notes:
-        talk.show(notes(verdicts[0].notes))
-    talk.show("")
+    talk.show(notes(verdicts[0].notes))

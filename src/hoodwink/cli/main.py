@@ -38,6 +38,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.command(
     cls=Verbs,
     table=VERBS,
+    subcommand_metavar="VERB ...",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n  hoodwink fool --as strawberry\n  hoodwink verify hoodwink-out",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -40,26 +40,26 @@ def heading(text: str, more: str = "") -> Text:
     return Text.assemble((one_line(text), "bold"), (f"  {more}" if more else "", FAINT))
 
 
-def notes(lines: Iterable[str]) -> Text:
-    """What is worth knowing beneath a result, a line each."""
-    return Text("\n".join(f"  {one_line(line)}" for line in lines), FAINT)
+def notes(lines: Iterable[str]) -> Padding:
+    """What is worth knowing beneath a result, and a blank line."""
+    return Padding(Group(*(Text(one_line(line), FAINT) for line in lines)), (0, 0, 1, 2))
 
 
-def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
+def facts(rows: Iterable[tuple[str | Text, str | Text]]) -> Padding:
     """Names and values beneath each other."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style=FAINT, no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(f"  {name}", Text(value) if isinstance(value, str) else value)
-    return table
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in (name, value)))
+    return Padding(table, (0, 0, 0, 2))
 
 
 def listing(*columns: str, rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table with a head; the last column takes the rest of the line."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    """A table with a head."""
+    table = Table(box=None, pad_edge=False, header_style=FAINT)
     for name in columns:
-        table.add_column(name, overflow="fold", ratio=1 if name == columns[-1] else None)
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(one_line(cell)) if isinstance(cell, str) else cell for cell in row))
     return table

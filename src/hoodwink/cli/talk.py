@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -26,15 +26,17 @@ FAULT = 3  # our fault
 INTERRUPTED = 130
 
 T = TypeVar("T")
+_ARGUMENT = re.compile(r"(?<![\w.(-])(network|mean|std|classes|size|resize|filter|model)=(?![\w=])")
 
 
 class Talk:
-    """One verb's voice, and what went wrong so far: `code` is how the verb ends, `errors` the lines that were said."""
+    """One verb's voice, and what went wrong so far: `code` is how the verb ends, `errors` and `warnings` are what was said."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, debug: bool = False) -> None:
         self.as_json, self.quiet, self.debug = as_json, quiet, debug
         self.code = DONE
         self.errors: list[dict[str, str]] = []
+        self.warnings: list[str] = []
 
     @property
     def out(self) -> Console:
@@ -62,6 +64,7 @@ class Talk:
 
     def warn(self, text: str) -> None:
         """Say a line that matters on stderr, --quiet or not."""
+        self.warnings.append(_flat(text))
         self.err.print(f"warning: {_flat(text)}", markup=False, soft_wrap=True, style="yellow")
 
     def show(self, *results: RenderableType, wrap: bool = True) -> None:
@@ -72,7 +75,7 @@ class Talk:
         with console.capture() as captured:  # rich would end the program itself where the reader of a pipe has left
             for one in results:
                 console.print(one, markup=False, soft_wrap=not wrap)
-        _write(captured.get())
+        _write(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE))
 
     def document(self, value: object) -> None:
         """Print one JSON document on stdout, if --json."""
@@ -96,7 +99,7 @@ class Talk:
                 work(item)
             except BrokenPipeError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  the others are still to be done
                 self.error(error, name(item))
 
     @contextmanager
@@ -116,7 +119,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         return BAD, f"{_flat(error.format_message()).rstrip('.')}; type {path} --help"
     if isinstance(error, click.ClickException):
         return BAD, _flat(error.format_message())
-    if isinstance(error, ValueError) and _ours(error):
+    if _ours(error):
         return BAD, in_options(_flat(str(error)))
     if isinstance(error, OSError):
         return BAD, _file_error(error)
@@ -126,7 +129,7 @@ def explain(error: BaseException) -> tuple[int, str]:
 
 def in_options(text: str) -> str:
     """A message that names arguments of Python functions ("give mean="), with the command line's options in their places."""
-    return re.sub(r"(?<![\w.(-])(network|mean|std|classes|size|resize|filter|model)=(?![\w=])", r"--\1", text).replace("trust_code", "--trust-code")
+    return _ARGUMENT.sub(r"--\1", text).replace("trust_code", "--trust-code").replace(" at_model_size", " --at-model-size")
 
 
 def silence_stdout() -> None:
@@ -135,8 +138,8 @@ def silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _ours(error: ValueError) -> bool:
-    """Whether an error is a refusal in our own words, not one that a library below raised at something of ours."""
+def _ours(error: BaseException) -> bool:
+    """Whether an error is a refusal in our own words, not what a library below raised at something of ours."""
     return type(error).__module__.partition(".")[0] == "hoodwink"
 
 

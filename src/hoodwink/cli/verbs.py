@@ -48,13 +48,13 @@ class Verbs(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         talk = Talk(debug="--debug" in words)
         try:
-            code = super().main(words, *rest, **extra | {"standalone_mode": False})
+            code = super().main(words, *rest, **extra | {"standalone_mode": False, "obj": words})
             sys.exit(code if isinstance(code, int) else 0)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             silence_stdout()
             sys.exit(INTERRUPTED)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  said in one line
             talk.error(error)
             sys.exit(talk.code)

@@ -1,0 +1,129 @@
+"""`hoodwink model`: the networks that can be had, and their cards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hoodwink.cli.common import Choice, takes_models, takes_talk
+from hoodwink.cli.talk import Talk
+from hoodwink.cli.verbs import Verbs
+
+if TYPE_CHECKING:
+    from hoodwink.models.card import PictureInput
+    from hoodwink.models.model import Model
+
+_SHOWN = 5  # class names on a card: all would fill the screen
+VERBS = {
+    "list": (__name__, "List the packaged networks and the other ways to one."),
+    "show": (__name__, "Show a network's card and try the network."),
+}
+WAYS = {
+    "a packaged name": "efficientnet-lite0",
+    "a model folder": "DIR, with weights.safetensors and card.json, as Model.save writes it",
+    "bare weights": "FILE.pth or FILE.safetensors, with --network, --mean, --std, --classes",
+    "timm:NAME": "a network of timm, such as timm:resnet18.a1_in1k",
+    "torchvision:NAME": "a network of torchvision, such as torchvision:resnet50",
+    "python:MODULE:FUNCTION": "a function of your own that makes a torch module, such as python:nets:make",
+}
+
+
+@click.command(
+    "model",
+    cls=Verbs,
+    table=VERBS,
+    subcommand_metavar="VERB ...",
+    invoke_without_command=True,
+    epilog="\b\nExample:\n  hoodwink model list",
+)
+@click.pass_context
+def model_command(ctx: click.Context) -> None:
+    """List networks and show their cards."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@click.command("list", epilog="\b\nExample:\n  hoodwink model list")
+@takes_talk
+def list_command(talk: Talk) -> None:
+    """List the packaged networks and the other ways to one."""
+    with talk.busy("looking"):
+        from hoodwink.cli.show import facts, heading
+        from hoodwink.models.load import PACKAGED
+        from hoodwink.networks.table import NETWORKS
+
+    sizes = {name: f"{row.size[0]} x {row.size[1]} pixels" for name, row in NETWORKS.items()}
+    talk.show(heading("Packaged"), facts((name, sizes[name]) for name in PACKAGED))
+    talk.show(heading("For bare weights", "--network"), facts(sizes.items()))
+    talk.show(heading("Ways to a network", "--model"), facts(WAYS.items()))
+    talk.document({"packaged": list(PACKAGED), "networks": list(NETWORKS), "ways": WAYS})
+
+
+@click.command("show", epilog="\b\nExample:\n  hoodwink model show efficientnet-lite0")
+@click.argument("name", required=False, metavar="[NAME]")
+@takes_models
+@takes_talk
+def show_command(name: str | None, choice: Choice, talk: Talk) -> None:
+    """Show a network's card and try the network.
+
+    NAME is what --model takes; bare weights are described by the options. Trying it means: evaluation mode, preparation of pictures equal
+    to Pillow's, one logit for each class, finite gradients.
+    """
+    chosen = choice if name is None else choice.add(name)
+    models = chosen.load(talk)
+    for model in models:
+        _show(model, talk)
+    talk.document({"models": [_record(model, talk) for model in models]})
+
+
+def _record(model: Model, talk: Talk) -> dict[str, Any]:
+    count = sum(parameter.numel() for parameter in model.network.parameters())
+    check = {"passed": True, "warnings": talk.warnings}  # one that fails is an error: the network is not loaded
+    return {"card": model.card.to_json(), "classes": len(model.classes), "parameters": count, "self_check": check}
+
+
+def _show(model: Model, talk: Talk) -> None:
+    from hoodwink.cli.show import facts, heading
+
+    record, card = _record(model, talk), model.card
+    talk.show(heading(card.name, f"{card.task}, {record['classes']} classes, {record['parameters']:,} parameters"))
+    rows = {
+        "network": _call(card.network),
+        "source": card.source,
+        "licence": card.licence,
+        "weights": f"SHA-256 {card.weights_sha256}",
+        "pictures": _preparation(card.input),
+        "mean, std": f"{_numbers(card.input.mean)} and {_numbers(card.input.std)}",
+        "classes": _some(model.classes.names),
+        **{f"score on {score.get('set', '?')}": str(score.get("value", "?")) for score in card.scores},
+        "self-check": "; ".join(["passed", *talk.warnings]),
+    }
+    talk.show(facts((name, value) for name, value in rows.items() if value), "")
+
+
+def _call(network: dict[str, Any]) -> str:
+    arguments = ", ".join(f"{key}={value!r}" for key, value in network["arguments"].items())
+    return f"{network['name']}({arguments})" if arguments else str(network["name"])
+
+
+def _preparation(wanted: PictureInput) -> str:
+    colours = "RGB" if wanted.channels == 3 else "grey"
+    resize = wanted.resize
+    steps = [] if resize is None else [f"shorter side to {resize}" if isinstance(resize, int) else f"resized to {_size(resize)}"]
+    if steps:
+        steps[0] += f" ({wanted.filter})"
+    steps += [f"cropped to {_size(wanted.size)}"] if wanted.size else []
+    return ", ".join([colours, *steps])
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in (values[:1] if len(set(values)) == 1 else values))
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" ... {names[-1]}" if len(names) > _SHOWN else "")
