@@ -28,7 +28,7 @@ from hoodwink.models.model import Model
 from hoodwink.models.preprocess import Preprocess
 from hoodwink.pictures.draw import difference, difference_abs, figure_fooled
 from hoodwink.pictures.levels import NORMS, Distances, distances, radius
-from hoodwink.pictures.read import Picture, picture_from_array, read_picture
+from hoodwink.pictures.read import MAX_PIXELS, Picture, picture_from_array, read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
 
@@ -150,11 +150,25 @@ def fool(
     Returns Fooled. Raises FoolError, PictureError, ClassError or ValueError, which say what to type instead.
     """
     models = tuple(model) if isinstance(model, Sequence) else (model,)
-    options = {"target": target, "confidence": confidence, "eps": eps, "norm": norm, "steps": steps, "mask": mask}
-    rest = {"seed": seed, "at_model_size": at_model_size}
-    if isinstance(picture, (list, tuple)) or getattr(picture, "ndim", 0) == 4:
-        return tuple(_search(_prepare(one, models, **options, **rest), watch) for one in picture)
-    return _search(_prepare(picture, models, **options, **rest), watch)
+
+    def one(source: Any) -> Fooled:
+        job = _prepare(
+            source,
+            models,
+            target=target,
+            confidence=confidence,
+            eps=eps,
+            norm=norm,
+            steps=steps,
+            mask=mask,
+            seed=seed,
+            at_model_size=at_model_size,
+        )
+        return _search(job, watch)
+
+    if isinstance(picture, (list, tuple)) or (isinstance(picture, np.ndarray | Tensor) and picture.ndim == 4):
+        return tuple(one(source) for source in picture)
+    return one(picture)
 
 
 def fool_into(
@@ -204,16 +218,15 @@ def _prepare(
     mask: Any = None,
     seed: int = 0,
     at_model_size: bool = False,
-    max_pixels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> _Job:
     if norm not in NORMS:
         raise FoolError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
     if steps < 1:
         raise FoolError(f"steps must be at least 1 gradient evaluation, got {steps}")
     channels = _channels(models)
-    limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     if isinstance(source, (str, Path)):
-        source = read_picture(source, channels=channels, **limit)
+        source = read_picture(source, channels=channels, max_pixels=max_pixels)
     elif not isinstance(source, Picture):
         source = picture_from_array(source, channels=channels)
     levels = _seen(source, models) if at_model_size else source.levels
@@ -225,7 +238,9 @@ def _prepare(
     settings = Settings(name, None if name else befores[0].label, confidence, eps, norm, steps, seed, mask is not None, at_model_size)
     goal = all_of([_goal(one, before, target, confidence) for one, before in zip(models, befores, strict=True)])
     if all(_holds(before, first, settings) for before, first in zip(befores, befores, strict=True)):
-        raise FoolError(f"the network already calls this picture {name} (confidence {befores[0].confidence(name or 0):.3f}); name another class")
+        raise FoolError(
+            f"the network already calls this picture {name} (confidence {befores[0].confidence(name or 0):.3f}); name another class"
+        )
     radius(1.0 if eps is None else eps, norm)  # says at once what is wrong with it
     return _Job(levels, models, befores, settings, _read_mask(mask, levels.shape[:2]), goal)
 
@@ -399,7 +414,12 @@ def _keep(run: Run, result: Fooled) -> Fooled:
 
 def _claims(result: Fooled, name: str) -> list[dict[str, Any]]:
     settings, found = result.settings, result.distances
-    common = {"original": "original.png", "target": settings.target, "confidence": settings.confidence, "at_model_size": settings.at_model_size}
+    common = {
+        "original": "original.png",
+        "target": settings.target,
+        "confidence": settings.confidence,
+        "at_model_size": settings.at_model_size,
+    }
     sizes = {"l2": found.l2, "linf": found.linf, "l1": found.l1, "l0": found.l0, "eps": settings.eps, "norm": settings.norm}
     pairs = enumerate(zip(result.befores, result.afters, strict=True)) if result.fooled else ()
     return [

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from hoodwink.attacks.norms import NORMS, Norm
-from hoodwink.attacks.objectives import Goal, Objective
+from hoodwink.attacks.objectives import Goal, Objective, goal_of
 from hoodwink.attacks.queries import Queries
 from hoodwink.attacks.spaces import Pixels, Space, tangent
 from hoodwink.attacks.trail import AT_BOUND, NO_GRADIENT, NO_STEP, SPENT, Step, Trail, Watch
+
+__all__ = ["climb", "upward"]
 
 FIRST_STEP = 0.25  # L2 of the first step tried, [0, 1] units: about a quarter of what fooling a photograph takes
 MOMENTUM = 0.7  # of the averaged gradient on the way out of a stall
@@ -234,3 +236,32 @@ def _best(state: _Climb, changes: list[Tensor]) -> None:
         if value > state.value:
             state.accept(change, value)
             return
+
+
+def climb(
+    queries: Queries | Callable[[Tensor], Tensor],
+    pictures: Tensor,
+    labels: Tensor,
+    *,
+    target: Tensor | None = None,
+    norm: str = "linf",
+    eps: float,
+    steps: int = 100,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The most confident whole-level pictures found inside the ball; this project, docs/explanation/objective.md.
+
+    pictures: N x C x H x W, [0, 1] on the grid k/255. labels, target: int64 N; without target any other label will do. eps: [0, 1]
+    units (l0: subpixels). steps: gradient evaluations a picture.
+    """
+    asked = queries if isinstance(queries, Queries) else Queries(queries)
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    levels = int(255 * eps + 1e-6) if norm == "linf" else 255
+    out = []
+    for index in range(len(pictures)):
+        picture = pictures[index : index + 1]
+        space = Pixels(picture, radius=levels)
+        goal = goal_of(labels, target, index)
+        trail = upward(asked, space, goal, norm=norm, radius=eps, steps=steps, generator=generator)
+        out.append(space.decode(trail.change))
+    return torch.cat(out) if out else pictures.clone()

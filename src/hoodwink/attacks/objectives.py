@@ -72,6 +72,14 @@ def not_named(label: int, confidence: float | None = None) -> Goal:
     return Goal(lambda logits: torch.minimum(best_other_log_odds(logits, label), over(logits) + wanted), over, wanted + MARGIN)
 
 
+def goal_of(labels: Tensor, target: Tensor | None, index: int) -> Goal:
+    """The plain goal of one picture of a batch: its target on top, or any label but its own."""
+    if target is None:
+        return not_named(int(labels[index]))
+    over = partial(lead, target=int(target[index]))
+    return Goal(over, over, MARGIN)
+
+
 def all_of(goals: Sequence[Goal]) -> Goal:
     """Every goal at once, one for each network: objectives take a tuple of logits, and the smallest counts."""
     first = goals[0]

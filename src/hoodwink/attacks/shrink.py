@@ -8,16 +8,20 @@ on the rounded picture with a cooled step is this project's. A last pass takes b
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from hoodwink.attacks.climb import upward
 from hoodwink.attacks.norms import NORMS, Norm
-from hoodwink.attacks.objectives import Goal
+from hoodwink.attacks.objectives import Goal, goal_of
 from hoodwink.attacks.queries import Queries
-from hoodwink.attacks.spaces import Space
+from hoodwink.attacks.spaces import Pixels, Space
 from hoodwink.attacks.trail import Step, Trail, Watch
+
+__all__ = ["downward", "shrink"]
 
 STEP, LAST_STEP = 1.0, 0.02  # of the direction, in parts of the best distance: first and last, along half a cosine
 HOT = 1.6  # the step stays at its first length for the first 1 - 1 / HOT of the way: a long look around finds shorter ways
@@ -115,3 +119,31 @@ def _trim(queries: Queries, space: Space, goal: Goal, best: _Best) -> None:
             at += len(chosen)
         else:
             block //= 2
+
+
+def shrink(
+    queries: Queries | Callable[[Tensor], Tensor],
+    pictures: Tensor,
+    labels: Tensor,
+    *,
+    target: Tensor | None = None,
+    norm: str = "l2",
+    steps: int = 100,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The nearest whole-level pictures found that fool, after a climb; unchanged where none did. This project, docs/explanation/rounding.md.
+
+    pictures: N x C x H x W, [0, 1] on the grid k/255. labels, target: int64 N; without target any other label will do. steps:
+    gradient evaluations a picture, the climb's too.
+    """
+    asked = queries if isinstance(queries, Queries) else Queries(queries)
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    out = []
+    for index in range(len(pictures)):
+        picture = pictures[index : index + 1]
+        space, goal, before = Pixels(picture), goal_of(labels, target, index), asked.gradients
+        trail = upward(asked, space, goal, norm=norm, steps=steps, generator=generator)
+        if trail.stall is None:
+            trail = downward(asked, space, goal, trail, norm=norm, steps=steps - (asked.gradients - before))
+        out.append(picture.clone() if trail.stall else space.decode(trail.change))
+    return torch.cat(out) if out else pictures.clone()

@@ -82,7 +82,6 @@ def record(photo: Path, picture: Path, result: Fooled, folder: Path | None) -> d
 
 def lines(photo: Path, picture: Path, result: Fooled, folder: Path | None) -> list[RenderableType]:
     """The outcome in a few lines: what was seen, what is seen in the file, how far they are apart, and where it all is."""
-    told = result.after.notes if folder is None else ()
     word = Text("fooled", GOOD) if result.fooled else Text(f"not fooled: {result.stall or 'the file does not hold it'}", BAD)
     rows: list[tuple[str, str | Text]] = [
         *(("before", _seen(before, before, result)) for before in result.befores),
@@ -93,7 +92,7 @@ def lines(photo: Path, picture: Path, result: Fooled, folder: Path | None) -> li
     ]
     if folder is not None:
         rows.append(("report", one_line(folder / "report.html")))
-    rows += [("read", one_line(note)) for note in (*result.before.notes, *told)]
+    rows += [("read", one_line(note)) for note in result.before.notes]
     return [Text.assemble(heading(called(photo)), "  ", word), facts(rows)]
 
 

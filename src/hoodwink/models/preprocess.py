@@ -41,5 +41,5 @@ class _Levels(torch.autograd.Function):
         return pictures.mul(255).round_()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         return grad * 255

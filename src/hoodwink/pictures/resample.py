@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, __version__ as pillow_version
+from PIL import Image
+from PIL import __version__ as pillow_version
 from torch import Tensor
 
 PRECISION = 22  # bits of Pillow's fixed-point weights
@@ -140,7 +141,8 @@ class Pass:
 def _strips(flat: Tensor, axis: int, like: Tensor | None = None) -> list[Tensor]:
     """Cut into pieces of about _STRIP numbers of `like`: rows for the horizontal pass, whole planes for the vertical one."""
     like = flat if like is None else like
-    return list(flat.split(max(1, _STRIP * len(like) // max(1, like.numel())))) if axis == 3 else list(flat.split(1))
+    count = max(1, _STRIP * len(like) // max(1, like.numel())) if axis == 3 else 1
+    return [flat[k : k + count] for k in range(0, len(flat), count)]
 
 
 def _transposed(blocks: list[_Block], size: int) -> list[_Block]:
@@ -169,7 +171,9 @@ class Resize:
     installed Pillow's bytes are not reproduced.
     """
 
-    def __init__(self, in_size: tuple[int, int], out_size: tuple[int, int], name: str, crop: tuple[int, int, int, int], channels: int) -> None:
+    def __init__(
+        self, in_size: tuple[int, int], out_size: tuple[int, int], name: str, crop: tuple[int, int, int, int], channels: int
+    ) -> None:
         (height, width), (top, left, crop_height, crop_width) = in_size, crop
         self.rows, self.columns = slice(top, top + crop_height), slice(left, left + crop_width)
         self.passes: list[Pass] = []
@@ -202,7 +206,7 @@ class _Resample(torch.autograd.Function):
         return one.forward(levels)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return ctx.one.backward(grad.contiguous()), None
 
 
