@@ -41,8 +41,8 @@ def constant() -> Model:
     """Says red whatever it sees."""
     network = bare()
     with torch.no_grad():
-        network[1].weight.zero_()
-        network[1].bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+        for parameter in network.parameters():
+            parameter.copy_(torch.tensor([1.0, 0.0, 0.0]) if parameter.ndim == 1 else torch.zeros_like(parameter))
     return wrap(network, mean=0, std=1, classes=NAMES, size=8, name="constant")
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import PIL
 import torch
 from torch import Tensor
 
+from hoodwink import __version__
 from hoodwink.attacks.climb import upward
 from hoodwink.attacks.objectives import Goal, all_of, named, not_named
 from hoodwink.attacks.queries import Queries
@@ -204,6 +204,7 @@ class _Job:
     settings: Settings
     mask: np.ndarray[Any, np.dtype[np.bool_]] | None
     goal: Goal
+    view: _View
 
 
 def _prepare(
@@ -231,7 +232,9 @@ def _prepare(
         source = picture_from_array(source, channels=channels)
     levels = _seen(source, models) if at_model_size else source.levels
     befores = tuple(judge(levels if at_model_size else source, one, at_model_size=at_model_size) for one in models)
-    befores = tuple(replace(one, file=str(source.path) if source.path else None, notes=source.notes) for one in befores)
+    # What is said of the original is said of the file that came, also where a part of it was judged.
+    path = None if source.path is None else str(source.path.absolute())
+    befores = tuple(replace(one, file=path, sha256=source.sha256, notes=source.notes) for one in befores)
     if target is not None and confidence is None:
         confidence = CONFIDENCE
     name = None if target is None else models[0].class_name(models[0].find(target))
@@ -242,7 +245,10 @@ def _prepare(
             f"the network already calls this picture {name} (confidence {befores[0].confidence(name or 0):.3f}); name another class"
         )
     radius(1.0 if eps is None else eps, norm)  # says at once what is wrong with it
-    return _Job(levels, models, befores, settings, _read_mask(mask, levels.shape[:2]), goal)
+    view = _View(models, levels.shape, at_model_size)
+    if not at_model_size:
+        _check_exact(view, levels)
+    return _Job(levels, models, befores, settings, _read_mask(mask, levels.shape[:2], view), goal, view)
 
 
 def _goal(model: Model, before: Verdict, target: str | int | None, confidence: float | None) -> Goal:
@@ -265,7 +271,8 @@ def _seen(picture: Picture, models: Sequence[Model]) -> Levels:
     return views[0]
 
 
-def _read_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+def _read_mask(mask: Any, shape: tuple[int, ...], view: _View) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """Where the part of the picture that is searched may change."""
     if mask is None:
         return None
     allowed = read_picture(mask, channels=1).levels[..., 0] >= 128 if isinstance(mask, (str, Path)) else np.asarray(mask, dtype=bool)
@@ -274,7 +281,10 @@ def _read_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np
         raise FoolError(f"the mask must have the picture's size, {wanted} pixels, got {came}")
     if not allowed.any():
         raise FoolError("the mask is black everywhere, so nothing may change; paint white where it may")
-    return allowed
+    seen = allowed[view.rows, view.columns]
+    if not seen.any():
+        raise FoolError("the mask allows only pixels that the network never sees (it crops); paint white nearer to the middle")
+    return seen
 
 
 class _View:
@@ -303,15 +313,9 @@ def _union(spans: Sequence[slice]) -> slice:
 def _search(job: _Job, watch: Watch | None) -> Fooled:
     started = time.perf_counter()
     settings, device = job.settings, job.models[0].device
-    view = _View(job.models, job.levels.shape, settings.at_model_size)
-    _check_exact(view, job)
-    part = job.levels[view.rows, view.columns]
-    pictures = torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None].to(device).float().div_(255)
-    mask = None
-    if job.mask is not None:
-        mask = torch.from_numpy(np.ascontiguousarray(job.mask[view.rows, view.columns]))[None, None].to(device)
-        if not bool(mask.any()):
-            raise FoolError("the mask allows only pixels that the network never sees (it crops); paint white nearer to the middle")
+    view = job.view
+    pictures = _tensor(job.levels[view.rows, view.columns]).to(device)
+    mask = None if job.mask is None else torch.from_numpy(np.ascontiguousarray(job.mask))[None, None].to(device)
     ball = None if settings.eps is None else float(radius(settings.eps, settings.norm))
     space = Pixels(pictures, mask, 255 if ball is None or settings.norm != "linf" else int(ball))
     queries = Queries(view)
@@ -350,13 +354,17 @@ def _climb_and_shrink(queries: Queries, space: Pixels, goal: Goal, settings: Set
     return downward(queries, space, goal, trail, norm=settings.norm, steps=steps, watch=watch)
 
 
-def _check_exact(view: _View, job: _Job) -> None:
+def _check_exact(view: _View, levels: Levels) -> None:
     """The search may start only if it sees what the judge sees, bit for bit, in this very picture."""
     for preprocess, model in view.steps:
-        part = job.levels[preprocess.rows, preprocess.columns]
-        mine = preprocess(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None].float().div_(255).to(model.device))
-        if not job.settings.at_model_size and not torch.equal(mine, model.encode(job.levels)):
+        mine = preprocess(_tensor(levels[preprocess.rows, preprocess.columns]).to(model.device))
+        if not torch.equal(mine, model.encode(levels)):
             raise FoolError(f"Pillow {PIL.__version__} prepares this picture in a way that hoodwink does not know; use --at-model-size")
+
+
+def _tensor(levels: Levels) -> Tensor:
+    """uint8 H x W x C to 1 x C x H x W in [0, 1] on the grid."""
+    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None].float().div_(255)
 
 
 def _holds(after: Verdict, before: Verdict, settings: Settings) -> bool:
@@ -372,12 +380,12 @@ def _confidence(verdict: Verdict, settings: Settings) -> float:
 def _record(befores: Sequence[Verdict], settings: Settings, models: Sequence[Model], arguments: Sequence[str]) -> dict[str, Any]:
     first = befores[0]
     return {
-        "hoodwink": version("hoodwink"),
+        "hoodwink": __version__,
         "command": "fool",
         "arguments": list(arguments),
         "settings": asdict(settings),
         "versions": {
-            "hoodwink": version("hoodwink"),
+            "hoodwink": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "pillow": PIL.__version__,

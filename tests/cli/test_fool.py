@@ -9,15 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-import bad_files
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import bad_files
 from hoodwink import fooling, runs
 from hoodwink.evidence.judge import judge
 from hoodwink.evidence.verify import verify
 from hoodwink.models.load import load_model
+from hoodwink.networks.table import NETWORKS
 from hoodwink.pictures.read import read_picture
 from hoodwink.runs import one_line
 
@@ -43,8 +45,7 @@ def test_one_photo_becomes_a_run_folder_whose_claim_holds(run: Run, paint: Paint
     assert result.stderr == ""
 
 
-def test_the_record_holds_the_command_line_and_a_network_that_can_be_loaded_from_anywhere(run: Run, paint: Paint) -> None:
-    load_model("efficientnet-lite0")
+def test_the_record_holds_the_command_line_and_what_was_asked(run: Run, paint: Paint) -> None:
     words = ["fool", str(paint()), "--as", "crimson", "--confidence", "0.99", *QUICK]
     run(*words)
     record = runs.read_json("hoodwink-out/run.json")
@@ -52,6 +53,15 @@ def test_the_record_holds_the_command_line_and_a_network_that_can_be_loaded_from
     assert record["settings"]["target"] == "red"
     assert record["settings"]["confidence"] == 0.99
     assert record["models"][0]["spec"] == COLOURS
+
+
+def test_the_record_names_a_file_of_weights_from_wherever_it_is_read(run: Run, paint: Paint) -> None:
+    torch.save(NETWORKS["resnet2b"].make().state_dict(), "weights.pth")
+    card = ("--network", "resnet2b", "--mean", "0.5,0.4,0.3", "--std", "0.25", "--classes", "10")
+    run("fool", paint(), "--untargeted", "--steps", "2", "--weights", "weights.pth", *card)
+    model = runs.read_json("hoodwink-out/run.json")["models"][0]
+    assert model["spec"] == str(Path("weights.pth").resolve())
+    assert model["options"] == {"network": "resnet2b", "mean": [0.5, 0.4, 0.3], "std": 0.25, "classes": 10}
 
 
 def test_several_photos_get_a_folder_each_and_one_document(run: Run, paint: Paint) -> None:
@@ -193,7 +203,11 @@ def test_resume_keeps_what_is_finished_and_does_the_rest(run: Run, paint: Paint)
 def test_resume_does_not_take_another_run_for_its_own(run: Run, paint: Paint) -> None:
     photo = paint()
     assert run("fool", photo, "--as", "green", *QUICK).exit_code == 0
-    for words in (("red.png", "--as", "blue"), ("red.png", "--as", "green", "--confidence", "0.8"), (paint("other.png", size=(9, 9)), "--as", "green")):
+    for words in (
+        ("red.png", "--as", "blue"),
+        ("red.png", "--as", "green", "--confidence", "0.8"),
+        (paint("other.png", size=(9, 9)), "--as", "green"),
+    ):
         result = run("fool", *words, "--resume", *QUICK)
         assert result.exit_code == 2
         assert "another photo or with other settings" in result.stderr
@@ -228,6 +242,10 @@ def test_what_is_wrong_for_every_photo_is_said_once(run: Run, paint: Paint) -> N
         (("--as", "green", "--eps=-1"), "eps"),
         (("--as", "green", "--confidence", "1"), "--confidence"),
         (("--as", "green", "--confidence", "90%"), "--confidence"),
+        (("--as", "green", "--confidence", "nan"), "--confidence 0.9"),
+        (("--as", "green", "--eps", "inf"), "--eps 8/255"),
+        (("--as", "green", "--seed", "1e9"), "--seed"),
+        (("--as", "green", "--threads", "0"), "--threads"),
         (("--as", "green", "--untargeted"), "--untargeted"),
         (("--as", "green", "--out", "one.png"), "give a folder"),
         (("--as", "green", "--norm", "l3"), "--norm"),
@@ -316,12 +334,14 @@ def test_ctrl_c_in_a_program_of_its_own(paint: Paint) -> None:
     root = Path(__file__).resolve().parents[2]
     words = ["fool", "a.png", "b.png", "--as", "green", "--steps", "99999", "--model", "python:tiny_nets:slow"]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root / 'tests'}"}
-    with subprocess.Popen([sys.executable, "-m", "hoodwink", *words], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+    with subprocess.Popen(
+        [sys.executable, "-m", "hoodwink", *words], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
         deadline = time.monotonic() + 60
         while not Path("hoodwink-out/a/events.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=60)
+        _, err = program.communicate(timeout=60)
     assert program.returncode == 130
     assert b"Traceback" not in err
     assert b"0 of 2" in err

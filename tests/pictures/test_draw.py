@@ -10,12 +10,12 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from bad_files import photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from bad_files import photo
 from hoodwink.pictures.draw import MAX_BYTES, difference, difference_abs, figure_fooled, sheet
 
 Levels = np.ndarray[Any, np.dtype[np.uint8]]

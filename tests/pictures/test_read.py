@@ -20,6 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
+
 from bad_files import (
     BadFile,
     chunk,
@@ -32,10 +36,6 @@ from bad_files import (
     swapped_profile,
     turned,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps
-
 from hoodwink.pictures.read import FORMATS, MAX_PIXELS, Picture, PictureError, find_pictures, picture_from_array, read_bytes, read_picture
 from hoodwink.pictures.whole import fault
 from hoodwink.pictures.write import encode_png

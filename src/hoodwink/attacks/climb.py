@@ -60,14 +60,13 @@ class _Climb:
 
     def slope(self, change: Tensor, objective: Objective) -> tuple[float, Tensor]:
         value, gradient = self.queries.gradient(self.space.decode(change), objective)
+        if self.watch is not None:
+            self.watch(Step("climb", self.queries.gradients, self.value, self.norm.size(self.change)))
         return float(value), gradient
 
     def accept(self, change: Tensor, value: float) -> None:
         self.change, self.value = change, value
-        step = Step("climb", self.queries.gradients, value, self.norm.size(change))
-        self.steps.append(step)
-        if self.watch is not None:
-            self.watch(step)
+        self.steps.append(Step("climb", self.queries.gradients, value, self.norm.size(change)))
 
 
 def upward(

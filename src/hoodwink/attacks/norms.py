@@ -33,7 +33,7 @@ class Norm:
 
 
 def _l2(change: Tensor) -> float:
-    return float(torch.linalg.vector_norm(change)) / 255
+    return float(torch.linalg.vector_norm(change, dtype=torch.float64)) / 255  # of whole numbers: exact
 
 
 def _linf(change: Tensor) -> float:

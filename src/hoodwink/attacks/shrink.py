@@ -30,6 +30,8 @@ RATE = 0.1  # the size moves by at most this part of itself, at first
 FALL = 0.5  # ... but may fall by this part: the climb goes far past the threshold
 SLACK = 1.2  # the size may exceed the best one by this factor: a detour often leads to a shorter way
 _TRIMS = 24  # forward passes of the last pass
+_FEW = 256  # changed subpixels up to which single levels are swapped at the end: of more, a level is no part worth having
+_CORE = 14  # levels among which every combination is weighed
 
 
 @dataclass
@@ -84,41 +86,79 @@ def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, w
         left = min(1.0, HOT * (1 - k / steps))
         step = LAST_STEP + (STEP - LAST_STEP) * (1 - math.cos(math.pi * left)) / 2
         wanted = _next_size(goal.threshold - value, gradient, change, size, best, RATE * max(left, 0.02))
-        direction.add_(average, alpha=step / float(torch.linalg.vector_norm(average)))
-        direction.div_(torch.linalg.vector_norm(direction))
+        direction.add_(average, alpha=step / max(float(torch.linalg.vector_norm(average)), 1e-12))
+        direction.div_(torch.linalg.vector_norm(direction).clamp_(min=1e-12))
         change = best.norm.extreme(direction, wanted, space.low, space.high)
 
 
 def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, best: _Best, rate: float) -> float:
     """Newton's step on the size, from the objective's slope along the change; never far, and never where only a tie could be won."""
+    if size == 0:  # it fell too far: the objective says nothing along no change
+        return best.size * FALL
     slope = float((gradient * change).sum()) / 255 / size
     move = missing / slope if slope > 0 else math.copysign(math.inf, missing)
     unit = best.norm.unit
     bound = rate * size if unit is None else max(rate * size, unit)
-    wanted = size + max(-max(bound, FALL * size if unit is None else 0.0), min(bound, move))
-    return min(wanted, SLACK * best.size if unit is None else best.size - unit)
+    if unit is None:
+        return min(size + max(-max(bound, FALL * size), min(bound, move)), SLACK * best.size)
+    wanted = size + max(-bound, min(bound, move))
+    if missing > 0:  # a part of a unit more would be none
+        wanted = math.ceil(wanted / unit - 1e-6) * unit
+    return min(wanted, best.size - unit)
 
 
 def _trim(queries: Queries, space: Space, goal: Goal, best: _Best) -> None:
-    """Move changed subpixels one level back, those first that help least for what they cost, in blocks as large as the verdict allows."""
-    gradient = queries.gradient(space.decode(best.change), goal.objective)[1] / 255
-    loss = gradient * best.change.sign()  # of the objective, for one level taken back
-    saved = 2 * best.change.abs() - 1 if best.norm.name == "l2" else torch.ones_like(loss)
-    price = torch.where(best.change != 0, loss / saved, torch.inf).flatten()
-    order = price.argsort(stable=True)[: int(torch.count_nonzero(best.change))]
-    falls = loss.flatten()[order].clamp(min=0).cumsum(0)
+    """Move changed subpixels back, those first that help least for what they cost, in blocks as large as the verdict allows."""
+    gradient = queries.gradient(space.decode(best.change), goal.objective)[1] / 255  # by the level
+    places = best.change.flatten().nonzero()[:, 0]  # few of them: sorting a whole photograph would take seconds
+    changes = best.change.flatten()[places]
+    back = changes if best.norm.name == "l0" else changes.sign()  # one level, but L0 counts until all levels are back
+    loss = gradient.flatten()[places] * back  # of the objective
+    saved = 2 * changes.abs() - 1 if best.norm.name == "l2" else torch.ones_like(loss)
+    cheapest = (loss / saved).argsort(stable=True)
+    falls = loss[cheapest].clamp(min=0).cumsum(0)
     block = max(1, int((falls <= best.value - goal.threshold).sum()))
     at, tries = 0, 0
-    while block and at < len(order) and tries < _TRIMS:
+    while block and at < len(places) and tries < _TRIMS:
         change = best.change.clone()
-        chosen = order[at : at + block]
-        change.view(-1)[chosen] -= change.view(-1)[chosen].sign()
+        chosen = cheapest[at : at + block]
+        change.view(-1)[places[chosen]] -= back[chosen]
         value, size, tries = float(queries.value(space.decode(change), goal.objective)), best.norm.size(change), tries + 1
         if value >= goal.threshold and size < best.size:
             best.offer(change, value, size, queries)
             at += len(chosen)
         else:
             block //= 2
+    while tries < _TRIMS and best.norm.name == "l2" and 0 < int(torch.count_nonzero(best.change)) <= _FEW:
+        change = _swap(best, gradient, goal.threshold, space)
+        value, tries = float(queries.value(space.decode(change), goal.objective)), tries + 1
+        if value < goal.threshold or best.norm.size(change) >= best.size:
+            return
+        best.offer(change, value, best.norm.size(change), queries)
+
+
+def _swap(best: _Best, gradient: Tensor, threshold: float, space: Space) -> Tensor:
+    """The change after the single levels back and forth that save most of its L2, as the gradient (by the level) tells what they cost.
+
+    Every combination of the _CORE levels whose price is nearest to the going one is weighed (the core of a knapsack: Balas and
+    Zemel 1980).
+    """
+    change, slope = best.change.flatten(), gradient.flatten()
+    way = torch.where(change == 0, slope.sign(), change.sign())
+    gain, height = slope * way, change.abs()
+    room = torch.where(way > 0, space.high.flatten() - change, change - space.low.flatten())
+    more = [torch.where(room >= k, gain / (2 * (height + k) - 1), -torch.inf) for k in (1, 2)]
+    less = [torch.where(height >= k, gain / (2 * (height - k) + 1), torch.inf) for k in (1, 2)]
+    price = (max(0.0, float(torch.cat(more).max())) + float(torch.cat(less).min())) / 2
+    saved = torch.cat([-(2 * (height + k) - 1) for k in (1, 2)] + [2 * (height - k) + 1 for k in (1, 2)])
+    lost = torch.cat([-gain, -gain, gain, gain])
+    far = torch.where(torch.cat(more + less).isfinite(), (saved * price - lost).abs(), torch.inf)
+    core = far.argsort(stable=True)[: min(_CORE, int(far.isfinite().sum()))]
+    taken = (torch.arange(2 ** len(core), device=core.device)[:, None] >> torch.arange(len(core), device=core.device)) & 1
+    fits = taken.to(lost.dtype) @ lost[core] <= best.value - threshold
+    chosen = core[taken[(taken.to(saved.dtype) @ saved[core]).masked_fill(~fits, -torch.inf).argmax()].bool()]
+    step = torch.where(chosen < 2 * len(change), 1.0, -1.0).to(change.dtype)
+    return change.index_add(0, chosen % len(change), step * way[chosen % len(change)]).view_as(best.change)
 
 
 def shrink(

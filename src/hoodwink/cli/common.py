@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from hoodwink.models.model import Model
 
 DEFAULT_MODEL = "efficientnet-lite0"
+MAX_PIXELS = 178_956_970  # as pictures.decode has it, which --help must not import
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -43,10 +46,10 @@ class Choice:
         return replace(self, specs=(*self.specs, spec))
 
     def options(self) -> list[tuple[str, dict[str, Any]]]:
-        """Each network's spec with the card fields given for it."""
+        """Each network's spec with the card fields given for it; paths are absolute, for a record of a run will hold them."""
+        specs = [_absolute(spec) for spec in self.specs] or [DEFAULT_MODEL]
         if self.weights is not None:
-            return [*((spec, {}) for spec in self.specs), (self.weights, self.fields)]
-        specs = self.specs or (DEFAULT_MODEL,)
+            return [*((spec, {}) for spec in specs if self.specs), (_absolute(self.weights), self.fields)]
         if self.fields and len(specs) > 1:
             given = ", ".join(f"--{name}" for name in self.fields)
             raise click.UsageError(f"{given} may be about any of {len(specs)} networks; give the one that it is about as --weights FILE")
@@ -61,6 +64,10 @@ class Choice:
             if self.threads is not None:
                 torch.set_num_threads(self.threads)
             return [_load(spec, self.device, fields, talk) for spec, fields in wanted]
+
+
+def _absolute(spec: str) -> str:
+    return os.path.abspath(spec) if spec != DEFAULT_MODEL and os.path.exists(spec) else spec
 
 
 def _load(spec: str, device: str, fields: dict[str, Any], talk: Talk) -> Model:
@@ -104,9 +111,9 @@ def takes_models(verb: Verb) -> Verb:
     return choosing  # type: ignore[return-value]
 
 
-def takes_class(verb: Verb) -> Verb:
-    """Give a verb --as, as the argument `target`."""
-    return click.option("--as", "target", metavar="CLASS", help="The class, by name, synonym or index.")(verb)
+takes_max_pixels = click.option(
+    "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, metavar="N", help="Refuse photos of more."
+)
 
 
 def packaged_cat() -> Path:
@@ -133,7 +140,7 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     if value is None:
         return None
     try:
-        found = tuple(float(part) for part in value.split(","))
+        found = tuple(_number(part) for part in value.split(","))
     except ValueError:
         example = f"type {param.opts[0]} 0.485,0.456,0.406"
         raise click.BadParameter(f"a number, or one for each channel, was wanted, not {value!r}; {example}") from None
@@ -158,9 +165,23 @@ def fraction(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         return None
     above, slash, below = value.partition("/")
     try:
-        return float(above) / float(below) if slash else float(above)
+        return _number(above) / _number(below) if slash else _number(above)
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"a number or a fraction was wanted, not {value!r}; type {param.opts[0]} 8/255") from None
+
+
+def share(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """A probability; click's range lets through what is no number."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter(f"a probability was wanted, not {value}; type {param.opts[0]} 0.9")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def class_names(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hoodwink.cli import places
-from hoodwink.cli.common import Choice, all_pictures, fraction, packaged_cat, takes_models, takes_talk
+from hoodwink.cli.common import Choice, all_pictures, fraction, packaged_cat, share, takes_max_pixels, takes_models, takes_talk
 from hoodwink.cli.talk import DONE, INTERRUPTED, NO, Talk
 from hoodwink.runs import one_line
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT_CLASS = "strawberry"
 DEFAULT_OUT = "hoodwink-out"
-MAX_PIXELS = 178_956_970  # as pictures.decode has it, which --help must not import
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class _Job:
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
+    callback=share,
     help="The least probability of the class, between 0 and 1 (default: 0.9; with --untargeted, none).",
 )
 @click.option("--eps", metavar="SIZE", callback=fraction, help="Not the nearest picture, but the most confident one this near: 8/255.")
@@ -53,8 +53,10 @@ class _Job:
     "--steps", type=click.IntRange(1), default=300, show_default=True, metavar="N", help="Gradient evaluations for each photo, in all."
 )
 @click.option("--at-model-size", is_flag=True, help="Fool the part that the network sees, resized and cropped, as a picture of its own.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of what is random in the search.")
-@click.option("--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, metavar="N", help="Refuse photos of more.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N", help="Of what is random in the search."
+)
+@takes_max_pixels
 @click.option(
     "--out",
     default=DEFAULT_OUT,

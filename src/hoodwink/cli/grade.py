@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hoodwink.cli.common import Choice, takes_models, takes_talk
+from hoodwink.cli.common import Choice, share, takes_models, takes_talk
 from hoodwink.cli.talk import DONE, NO, Talk
 from hoodwink.runs import one_line, write_atomic
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.command("grade", epilog="\b\nExample:\n  hoodwink grade hoodwink-out --as strawberry --html grades.html --force")
 @click.argument("files", nargs=-1, required=True, metavar="FOLDER | ORIGINAL FOOLED...")
 @click.option("--as", "target", required=True, metavar="CLASS", help="What the fooled pictures must be called: a name, synonym or index.")
-@click.option("--confidence", type=click.FloatRange(0, 1), default=0.9, show_default=True, metavar="P", help="Its least probability.")
+@click.option(
+    "--confidence", type=click.FloatRange(0, 1), default=0.9, show_default=True, metavar="P", callback=share, help="Its least probability."
+)
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the table as comma-separated values.")
 @click.option("--html", "html_file", metavar="FILE", help="Write the table as a page with small pictures.")
 @click.option("--force", is_flag=True, help="Overwrite these files.")
@@ -55,7 +57,7 @@ def grade_command(
         grades = grade(pairs, models[0], target, confidence=confidence)
     _show(grades, name, confidence, models[0], talk)
     talk.code = DONE if all(one.passed for one in grades) else NO
-    talk.each(grades, lambda one: _check_readable(one, models[0]))
+    _say_unreadable(grades, models[0], talk)
     if csv_file:
         write_atomic(csv_file, to_csv(grades).encode())
     if html_file:
@@ -79,13 +81,13 @@ def _check_free(path: Path, force: bool) -> None:
         raise click.UsageError(f"{one_line(path)}: there is such a file; name another, or type --force to overwrite it")
 
 
-def _check_readable(one: Grade, model: Model) -> None:
-    """Read the pictures of a hand-in without distances again: that they cannot be read is more than a fail."""
+def _say_unreadable(grades: list[Grade], model: Model, talk: Talk) -> None:
+    """Read the pictures of hand-ins without distances again: that one cannot be read is more than a fail."""
     from hoodwink.pictures.read import read_picture
 
-    if one.distances is None:
-        for path in (one.original, one.fooled):
-            read_picture(path, channels=model.card.input.channels)
+    paths = dict.fromkeys(path for one in grades if one.distances is None for path in (one.original, one.fooled))
+    channels = model.card.input.channels
+    talk.each(paths, lambda path: read_picture(path, channels=channels))
 
 
 def _show(grades: list[Grade], target: str, confidence: float, model: Model, talk: Talk) -> None:

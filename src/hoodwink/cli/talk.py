@@ -63,9 +63,12 @@ class Talk:
             self.err.print(text, markup=False, soft_wrap=True, style="dim")
 
     def warn(self, text: str) -> None:
-        """Say a line that matters on stderr, --quiet or not."""
-        self.warnings.append(_flat(text))
-        self.err.print(f"warning: {_flat(text)}", markup=False, soft_wrap=True, style="yellow")
+        """Say a line that matters on stderr, --quiet or not, once."""
+        line = _flat(text)
+        if line in self.warnings:
+            return
+        self.warnings.append(line)
+        self.err.print(f"warning: {line}", markup=False, soft_wrap=True, style="yellow")
 
     def show(self, *results: RenderableType, wrap: bool = True) -> None:
         """Print results on stdout, unless --json; wrap=False leaves long lines whole."""
@@ -92,7 +95,7 @@ class Talk:
         self.errors.append({"file": name, "error": line})
         self.code = max(self.code, code)
 
-    def each(self, items: Iterable[T], work: Callable[[T], None], name: Callable[[T], str] = str) -> None:
+    def each(self, items: Iterable[T], work: Callable[[T], object], name: Callable[[T], str] = str) -> None:
         """Do the work for each item; one that fails is said and counts, and the others are still done."""
         for item in items:
             try:

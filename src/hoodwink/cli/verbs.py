@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
 
 from hoodwink.cli.talk import INTERRUPTED, Talk, silence_stdout
+
+
+@contextmanager
+def _while_read() -> Iterator[None]:
+    """Make an interrupt of it when the reader of the output leaves; click itself would end with 1, and that is an answer here."""
+    try:
+        yield
+    except BrokenPipeError:
+        silence_stdout()
+        raise click.Abort from None
 
 
 class Verbs(click.Group):
@@ -43,6 +54,14 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
 
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        with _while_read():  # --help prints here already
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _while_read():
+            return super().invoke(ctx)
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         """Run a command line and exit; whatever goes wrong is one line on stderr."""
         words = list(sys.argv[1:] if args is None else args)
@@ -51,9 +70,6 @@ class Verbs(click.Group):
             code = super().main(words, *rest, **extra | {"standalone_mode": False, "obj": words})
             sys.exit(code if isinstance(code, int) else 0)
         except (click.Abort, KeyboardInterrupt):
-            sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            silence_stdout()
             sys.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001  said in one line
             talk.error(error)

@@ -44,10 +44,17 @@ class Grade:
 
     def to_json(self) -> dict[str, Any]:
         """The grade as JSON values."""
-        return {**asdict(self), "distances": self.distances and self.distances.to_json(), "original": str(self.original), "fooled": str(self.fooled)}
+        return {
+            **asdict(self),
+            "distances": self.distances and self.distances.to_json(),
+            "original": str(self.original),
+            "fooled": str(self.fooled),
+        }
 
 
-def grade(pairs: Sequence[tuple[str | Path, str | Path]] | str | Path, model: Model, target: str | int, *, confidence: float = 0.9) -> list[Grade]:
+def grade(
+    pairs: Sequence[tuple[str | Path, str | Path]] | str | Path, model: Model, target: str | int, *, confidence: float = 0.9
+) -> list[Grade]:
     """Judge each pair (original, fooled), or those that `find_pairs` finds in a folder, against a class of the network.
 
     A hand-in passes when the network gives the fooled file that label with at least `confidence` in [0, 1], the original another
@@ -74,7 +81,9 @@ def find_pairs(directory: str | Path) -> list[tuple[str, Path, Path]]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
         pairs += [(name if name == folder.name else f"{folder.name}/{name}", before, after) for name, before, after in _pairs_in(folder)]
     if not pairs:
-        raise PictureError(root, "no hand-ins in it; name them NAME.png and NAME-fooled.png, or give each a subfolder with original.png and fooled.png")
+        raise PictureError(
+            root, "no hand-ins in it; name them NAME.png and NAME-fooled.png, or give each a subfolder with original.png and fooled.png"
+        )
     return sorted(pairs)
 
 
@@ -82,7 +91,9 @@ def to_csv(grades: Iterable[Grade]) -> str:
     """The grades as a table of comma-separated values with a header, distances in [0, 1] units except linf (levels)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "passed", "label", "confidence", "l2", "linf", "l1", "l0", "pixels", "psnr", "ssim", "why", "original", "fooled"])
+    writer.writerow(
+        ["name", "passed", "label", "confidence", "l2", "linf", "l1", "l0", "pixels", "psnr", "ssim", "why", "original", "fooled"]
+    )
     writer.writerows(map(_row, grades))
     return text.getvalue()
 
@@ -145,7 +156,9 @@ def _remarks(after: Picture) -> list[str]:
 
 
 def _pairs_in(folder: Path) -> Iterable[tuple[str, Path, Path]]:
-    files = sorted((path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), key=lambda path: SUFFIXES.index(path.suffix.lower()))
+    files = sorted(
+        (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), key=lambda path: SUFFIXES.index(path.suffix.lower())
+    )
     pictures = {path.stem: path for path in reversed(files)}  # of cat.png and cat.jpg the first in SUFFIXES
     if "original" in pictures or "fooled" in pictures:
         yield folder.resolve().name, pictures.get("original", folder / "original.png"), pictures.get("fooled", folder / "fooled.png")

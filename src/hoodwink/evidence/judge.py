@@ -12,7 +12,7 @@ import torch
 
 from hoodwink.models.classes import Classes
 from hoodwink.models.model import Model
-from hoodwink.pictures.read import Picture, picture_from_array, read_bytes, read_picture
+from hoodwink.pictures.read import MAX_PIXELS, Picture, picture_from_array, read_bytes, read_picture
 from hoodwink.pictures.write import encode_png
 
 
@@ -84,14 +84,15 @@ class Verdict:
         return f"<table><caption>{escape(self.model)}: {escape(self.file or 'array')}</caption>{rows}</table>"
 
 
-def judge(source: str | Path | Picture | object, model: Model, *, at_model_size: bool = False) -> Verdict:
+def judge(source: str | Path | Picture | object, model: Model, *, at_model_size: bool = False, max_pixels: int = MAX_PIXELS) -> Verdict:
     """Say what the network sees in a file.
 
     source: a path, a Picture, or a uint8 array H x W x C, H x W x 1 or H x W; the last two are judged from their encoded
     PNG bytes. at_model_size: the picture is taken as it is, neither resized nor cropped, and must have the network's size.
-    Raises PictureError for what cannot be read and ValueError for a size that does not fit.
+    max_pixels: larger pictures are refused before they are decoded. Raises PictureError for what cannot be read and ValueError for a
+    size that does not fit.
     """
-    picture = _from_bytes(source, model.card.input.channels)
+    picture = _from_bytes(source, model.card.input.channels, max_pixels)
     logits = _logits(model, _encode(model, picture, at_model_size))
     weights = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = weights / weights.sum()
@@ -109,11 +110,11 @@ def judge(source: str | Path | Picture | object, model: Model, *, at_model_size:
     )
 
 
-def _from_bytes(source: object, channels: int) -> Picture:
+def _from_bytes(source: object, channels: int, max_pixels: int) -> Picture:
     if isinstance(source, (str, Path)):
-        return read_picture(Path(source), channels=channels)
+        return read_picture(Path(source), channels=channels, max_pixels=max_pixels)
     picture = source if isinstance(source, Picture) else picture_from_array(source, channels=channels)
-    again = read_bytes(encode_png(picture.levels), "array", channels=channels)
+    again = read_bytes(encode_png(picture.levels), "array", channels=channels, max_pixels=max(max_pixels, picture.levels.size))
     return replace(again, notes=picture.notes + again.notes)
 
 

@@ -30,7 +30,9 @@ def render_report(record: Mapping[str, Any], files: Mapping[str, bytes], *, name
     picture, original = (_need(files, wanted, name) for wanted in (wording.picture_name(record), wording.original_name(record)))
     sha256 = sha256_bytes(picture)
     if wording.verdicts(record, "after")[0]["sha256"] != sha256:
-        raise RunError(f"{name}: {wording.picture_name(record)} is not the file that the record's verdict is about; judge it, then write the report")
+        raise RunError(
+            f"{name}: {wording.picture_name(record)} is not the file that the record's verdict is about; judge it, then write the report"
+        )
     width, height = _png_size(picture)
     difference = files.get("difference.png") if width * height <= LARGE else None
     return render(

@@ -62,7 +62,9 @@ def find_runs(directory: str | Path) -> list[Path]:
     """The run folders that a folder is or directly holds, sorted; RunError where there is none."""
     root = Path(directory)
     if not root.is_dir():
-        raise RunError(f"{root}: a run folder was wanted, it {'is a file' if root.exists() else 'does not exist'}; type the folder that --out named")
+        raise RunError(
+            f"{root}: a run folder was wanted, it {'is a file' if root.exists() else 'does not exist'}; type the folder that --out named"
+        )
     if (root / "run.json").is_file():
         return [root]
     folders = sorted(path.parent for path in root.glob("*/run.json"))
@@ -74,7 +76,9 @@ def find_runs(directory: str | Path) -> list[Path]:
 def _open(directory: Path) -> Run:
     folders = find_runs(directory)
     if folders != [directory]:
-        raise RunError(f"{directory}: holds {len(folders)} run folders; verify them one by one, such as {folders[0]}, or all with verify_all")
+        raise RunError(
+            f"{directory}: holds {len(folders)} run folders; verify them one by one, such as {folders[0]}, or all with verify_all"
+        )
     run = Run.open(directory)
     if not run.finished:
         raise RunError(f"{directory}: the run is unfinished (it has no manifest.json); finish it first, then verify")

@@ -226,7 +226,9 @@ def _best(verdict: Row) -> float:
 
 def _asked(record: Record) -> str:
     confidence = record["settings"].get("confidence")
-    return "" if confidence is None else f"at least {confidence:g} was asked for" if record["result"]["fooled"] else f"at least {confidence:g}"
+    return (
+        "" if confidence is None else f"at least {confidence:g} was asked for" if record["result"]["fooled"] else f"at least {confidence:g}"
+    )
 
 
 def _subpixels(record: Record) -> int:

@@ -191,9 +191,10 @@ def _curves(page: _Page, history: History) -> None:
         return
     objective, distance = (page.panel(2, start, 0.46, margin=44) for start in (0.0, 0.54))
     gradients = [point[0] for point in history]
-    for axes, values, name in ((objective, 1, "log-odds"), (distance, 2, "distance")):
+    # The objective ends high and the distance low: each name stands where its curve does not.
+    for axes, values, name, height, side in ((objective, 1, "objective", 0.06, "bottom"), (distance, 2, "distance", 0.94, "top")):
         axes.plot(gradients, [point[values] for point in history], "." if len(history) == 1 else "-", color=_INK, linewidth=1.4)
-        axes.text(0.985, 0.06, name, transform=axes.transAxes, ha="right", va="bottom", fontsize=9, color=_PALE)
+        axes.text(0.985, height, name, transform=axes.transAxes, ha="right", va=side, fontsize=9, color=_PALE)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8, colors=_PALE)
         axes.locator_params(axis="y", nbins=4)
