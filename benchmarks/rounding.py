@@ -5,7 +5,7 @@ python benchmarks/rounding.py [--steps 100] [--out docs/results/rounding]
 Per photo, with the same number of gradient evaluations: in floats on the network's own 224 x 224 picture, in floats on the photo
 through torch's antialiased resize, and on the photo's whole levels. Each float result is then rounded once, written as PNG and judged
 from the file; where it no longer holds it is made larger until its file does. Needs scikit-image for the photos. The results also
-hold what the grid costs on a linear model.
+hold what the grid costs on a linear model, and which pass of a resize the installed Pillow does first.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from hoodwink.attacks.shrink import downward
 from hoodwink.attacks.spaces import Pixels
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import distances
+from hoodwink.pictures.resample import vertical_first
 
 PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 TARGET, CONFIDENCE = "strawberry", 0.9
@@ -167,6 +168,13 @@ def linear_model(size: float, count: int = 1_000_000) -> dict[str, float]:
     return {"levels": size, "ratio_of_l2": ratio, "untouched": float((change == 0).mean())}
 
 
+def pass_order(count: int = 80) -> dict[str, int]:
+    """How many of some random sizes the installed Pillow resizes with its vertical pass first (bicubic, colour)."""
+    random = np.random.default_rng(1)
+    sizes = random.integers(20, 900, (count, 4)).tolist()
+    return {"sizes": count, "vertical_first": sum(vertical_first((a, b), (c, d), "bicubic", 3) for a, b, c, d in sizes)}
+
+
 def measure(name: str, model: Model, steps: int) -> dict[str, Any]:
     levels = np.ascontiguousarray(getattr(skimage.data, name)())
     seen = model.see(levels)
@@ -203,7 +211,7 @@ def main() -> None:
     asked = {"model": model.card.name, "target": TARGET, "confidence": CONFIDENCE, "steps": options.steps}
     options.out.mkdir(parents=True, exist_ok=True)
     linear = [linear_model(size) for size in (0.2, 0.3, 0.5, 1.0, 2.0)]
-    record = {"asked": asked, "versions": versions, "machine": machine, "linear_model": linear, "photos": rows}
+    record = {"asked": asked, "versions": versions, "machine": machine, "linear_model": linear, "pass_order": pass_order(), "photos": rows}
     text = json.dumps(record, indent=1)
     (options.out / "rounding.json").write_text(text + "\n")
 
