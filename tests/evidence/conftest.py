@@ -84,7 +84,9 @@ def write_run(directory: Path, model: Model, before: Levels, after: Levels, *, f
         "versions": {"hoodwink": "0.1.0", "torch": str(torch.__version__)},
         "device": "cpu",
         "threads": 1,
-        "models": [{"spec": None, "options": {}, "name": "tiny", "weights_sha256": model.card.weights_sha256, "card": model.card.to_json()}],
+        "models": [
+            {"spec": None, "options": {}, "name": "tiny", "weights_sha256": model.card.weights_sha256, "card": model.card.to_json()}
+        ],
         "inputs": [{"file": "/somewhere/red.png", "sha256": "0" * 64}],
         "claims": [{"kind": "picture", "file": "fooled.png", "model": 0, "values": claim}] if fooled else [],
         "result": {
@@ -158,7 +160,9 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def open(self, path: Path, *, width: int = 1200, height: int = 900, scripts: bool = True, dark: bool = False, phone: bool = False) -> None:
+    def open(
+        self, path: Path, *, width: int = 1200, height: int = 900, scripts: bool = True, dark: bool = False, phone: bool = False
+    ) -> None:
         """Open a file and wait until it and its pictures have loaded."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
@@ -226,7 +230,9 @@ class Browser:
         clip: dict[str, Any] = {}
         if selector:
             names = "x: b.left + scrollX, y: b.top + scrollY, width: b.width, height: b.height, scale: 1"
-            clip["clip"] = self.evaluate(f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return {{ {names} }} }})()")
+            clip["clip"] = self.evaluate(
+                f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return {{ {names} }} }})()"
+            )
         return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole or bool(selector), **clip)["data"])
 
     def complaints(self) -> list[str]:
@@ -240,7 +246,11 @@ class Browser:
                 found.append(f"console: {about['args']}")
             if method == "Runtime.exceptionThrown":
                 found.append(f"exception: {about['exceptionDetails']}")
-            if method == "Network.requestWillBeSent" and not about["request"]["url"].startswith("data:") and about.get("type") != "Document":
+            if (
+                method == "Network.requestWillBeSent"
+                and not about["request"]["url"].startswith("data:")
+                and about.get("type") != "Document"
+            ):
                 found.append(f"request: {about['request']['url'][:200]}")
         return found
 

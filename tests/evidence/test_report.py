@@ -85,7 +85,17 @@ def test_it_says_what_happened(tmp_path: Path, make_run: MakeRun) -> None:
     words, record = Page(report_html(folder)).words(), read_json(folder / "run.json")
     weights = record["models"][0]["weights_sha256"]
     share = f"{record['result']['after'][0]['top'][0]['probability']:.4f}"
-    for wanted in ("red is read as green", share, "30 levels", "hoodwink verify 'my run'", weights, "at least 0.9", "20 forward", "1.5 s", "L2"):
+    for wanted in (
+        "red is read as green",
+        share,
+        "30 levels",
+        "hoodwink verify 'my run'",
+        weights,
+        "at least 0.9",
+        "20 forward",
+        "1.5 s",
+        "L2",
+    ):
         assert wanted in words, wanted
     assert "/somewhere" not in words
 
@@ -161,7 +171,11 @@ def mean(png: bytes) -> np.ndarray[Any, Any]:
 
 def shown(browser: Any) -> str:
     """Which of the layers is visible, as the browser computes it."""
-    return str(browser.evaluate("[...document.querySelectorAll('#layers > *')].filter(e => e.checkVisibility({visibilityProperty: true})).map(e => e.id).join()"))
+    return str(
+        browser.evaluate(
+            "[...document.querySelectorAll('#layers > *')].filter(e => e.checkVisibility({visibilityProperty: true})).map(e => e.id).join()"
+        )
+    )
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -205,7 +219,10 @@ def test_keys_mouse_and_wheel(page: Path, browser: Any) -> None:
     for _ in range(2):
         browser.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=-120, modifiers=2)
     browser.settle()
-    assert browser.evaluate("document.querySelector('#z-16').checked && getComputedStyle(document.querySelector('#after')).imageRendering") == "pixelated"
+    assert (
+        browser.evaluate("document.querySelector('#z-16').checked && getComputedStyle(document.querySelector('#after')).imageRendering")
+        == "pixelated"
+    )
     left = browser.evaluate("document.querySelector('#stage').scrollLeft")
     for kind, shift in (("mousePressed", 0), ("mouseMoved", -50), ("mouseReleased", -50)):
         browser.call("Input.dispatchMouseEvent", type=kind, x=x + shift, y=y, button="left", buttons=1, clickCount=1)
@@ -243,6 +260,9 @@ def test_a_large_picture_still_shows_its_difference(page: Path, browser: Any, mo
 
 
 def test_the_browser_would_complain(page: Path, browser: Any) -> None:
-    page.write_text(page.read_text(encoding="utf-8").replace("<main>", '<main style="color: red"><img src="http://127.0.0.1:9/x.png">'), encoding="utf-8")
+    page.write_text(
+        page.read_text(encoding="utf-8").replace("<main>", '<main style="color: red"><img src="http://127.0.0.1:9/x.png">'),
+        encoding="utf-8",
+    )
     browser.open(page)
     assert any("style" in one for one in browser.complaints()) and any("127.0.0.1" in one for one in browser.complaints())

@@ -136,7 +136,13 @@ def test_the_packaged_network_is_loaded_by_its_name(tmp_path: Path, make_run: Ma
     before = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     after = before ^ np.uint8(1)
     verdict, moved = judge(after, model), distances(before, after)
-    values = {"sha256": verdict.sha256, "original": "original.png", "label": verdict.label, "confidence": verdict.top(1)[0][1], "l2": moved.l2}
+    values = {
+        "sha256": verdict.sha256,
+        "original": "original.png",
+        "label": verdict.label,
+        "confidence": verdict.top(1)[0][1],
+        "l2": moved.l2,
+    }
     card = {"spec": "efficientnet-lite0", "options": {}, "name": model.card.name, "weights_sha256": model.card.weights_sha256}
     claim = {"kind": "picture", "file": "fooled.png", "model": 0, "values": values}
     run = Run.create(tmp_path / "run", {"models": [card | {"card": model.card.to_json()}], "claims": [claim]})

@@ -34,7 +34,8 @@ class Queries:
         pictures = pictures.detach().requires_grad_()
         with torch.enable_grad():
             value = objective(self.function(pictures))
+            total = value.sum()
         if not value.requires_grad:
             return value, torch.zeros_like(pictures)
-        (gradient,) = torch.autograd.grad(value.sum(), pictures, allow_unused=True)
+        (gradient,) = torch.autograd.grad(total, pictures, allow_unused=True)
         return value.detach(), torch.zeros_like(pictures) if gradient is None else gradient
