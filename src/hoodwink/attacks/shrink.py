@@ -29,6 +29,7 @@ MOMENTUM = 0.5
 RATE = 0.1  # the size moves by at most this part of itself, at first
 FALL = 0.5  # ... but may fall by this part: the climb goes far past the threshold
 SLACK = 1.2  # the size may exceed the best one by this factor: a detour often leads to a shorter way
+SHARPER = {"l1": 4.0, "l0": 10.0}  # the power that the direction is raised to: the dual map of a norm between L1 and L2
 _TRIMS = 24  # forward passes of the last pass
 _FEW = 256  # changed subpixels up to which single levels are swapped at the end: of more, a level is no part worth having
 _CORE = 14  # levels among which every combination is weighed
@@ -60,13 +61,22 @@ def downward(
     rule = NORMS[norm]
     best = _Best(rule, start.change, start.value, rule.size(start.change), [])
     if steps > 1:
-        _cool(queries, space, goal, best, steps - 1, watch)
+        _down(queries, space, goal, best, steps - 1, watch)
     if steps > 0 and best.size > 0:
         _trim(queries, space, goal, best)
     return Trail(best.change, best.value, start.steps + tuple(best.steps), None, start.ways)
 
 
-def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, watch: Watch | None) -> None:
+def _down(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, watch: Watch | None) -> None:
+    """One cooled search; for the sparse norms two, first along a power of the direction, whose changes stay where gradients tell."""
+    if best.norm.name in SHARPER:
+        _cool(queries, space, goal, best, steps - steps // 3, watch, NORMS["l2"], SHARPER[best.norm.name])
+        steps //= 3
+    _cool(queries, space, goal, best, steps, watch, best.norm)
+
+
+def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, watch: Watch | None, rule: Norm, power: float = 1.0) -> None:
+    """Search for a smaller change along the averaged gradients; `rule` says what is stepped and sized, best.norm what is wanted."""
     change = best.change
     direction = change / torch.linalg.vector_norm(change).clamp_(min=1e-12)
     average = torch.zeros_like(direction)
@@ -74,9 +84,9 @@ def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, w
         if best.size == 0:
             return
         reading, gradient = queries.gradient(space.decode(change), goal.objective)
-        value, size = float(reading), best.norm.size(change)
+        value, size = float(reading), rule.size(change)
         if value >= goal.threshold:
-            best.offer(change, value, size, queries)
+            best.offer(change, value, best.norm.size(change), queries)
         if watch is not None:
             watch(Step("shrink", queries.gradients, best.value, best.size))
         length = float(torch.linalg.vector_norm(gradient))
@@ -85,26 +95,26 @@ def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, w
         average.mul_(MOMENTUM).add_(gradient, alpha=1 / length)
         left = min(1.0, HOT * (1 - k / steps))
         step = LAST_STEP + (STEP - LAST_STEP) * (1 - math.cos(math.pi * left)) / 2
-        wanted = _next_size(goal.threshold - value, gradient, change, size, best, RATE * max(left, 0.02))
+        wanted = _next_size(goal.threshold - value, gradient, change, size, rule.size(best.change), rule.unit, RATE * max(left, 0.02))
         direction.add_(average, alpha=step / max(float(torch.linalg.vector_norm(average)), 1e-12))
         direction.div_(torch.linalg.vector_norm(direction).clamp_(min=1e-12))
-        change = best.norm.extreme(direction, wanted, space.low, space.high)
+        sharp = direction if power == 1 else (direction / direction.abs().amax()).abs_().pow_(power).copysign_(direction)
+        change = rule.extreme(sharp, wanted, space.low, space.high)
 
 
-def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, best: _Best, rate: float) -> float:
+def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, best: float, unit: float | None, rate: float) -> float:
     """Newton's step on the size, from the objective's slope along the change; never far, and never where only a tie could be won."""
     if size == 0:  # it fell too far: the objective says nothing along no change
-        return best.size * FALL
+        return best * FALL
     slope = float((gradient * change).sum()) / 255 / size
     move = missing / slope if slope > 0 else math.copysign(math.inf, missing)
-    unit = best.norm.unit
     bound = rate * size if unit is None else max(rate * size, unit)
     if unit is None:
-        return min(size + max(-max(bound, FALL * size), min(bound, move)), SLACK * best.size)
+        return min(size + max(-max(bound, FALL * size), min(bound, move)), SLACK * best)
     wanted = size + max(-bound, min(bound, move))
     if missing > 0:  # a part of a unit more would be none
         wanted = math.ceil(wanted / unit - 1e-6) * unit
-    return min(wanted, best.size - unit)
+    return min(wanted, best - unit)
 
 
 def _trim(queries: Queries, space: Space, goal: Goal, best: _Best) -> None:
