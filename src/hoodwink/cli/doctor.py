@@ -35,7 +35,7 @@ CORE = {
 EXTRAS = {
     "timm": {"timm": "timm"},
     "torchvision": {"torchvision": "torchvision"},
-    "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage", "scikit-learn": "sklearn"},
+    "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage"},
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VARIABLES = ("HOODWINK_DATA", "HOODWINK_CACHE", "HOODWINK_OFFLINE")
