@@ -1,6 +1,6 @@
 """A 12-megapixel photograph beside a small one: memory of the whole process and seconds per gradient evaluation.
 
-    python benchmarks/large.py [--repeats 3] [--steps 100] [--out docs/results/large]
+    python benchmarks/large.py [--repeats 3] [--steps 300] [--out docs/results/large]
 
 The large photograph is scikit-image's coffee.png enlarged to 4000 x 3000 by Pillow. Each run is a process of its own: the command
 `hoodwink fool PHOTO --as strawberry`, as a user types it. Runs alternate, so that a busy machine slows both.
@@ -27,7 +27,7 @@ def main() -> None:
     """Run both, several times, and write the figures."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("docs/results/large"))
     asked = parser.parse_args()
     small = Path(skimage.__file__).parent / "data" / "coffee.png"

@@ -95,7 +95,8 @@ def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, w
         average.mul_(MOMENTUM).add_(gradient, alpha=1 / length)
         left = min(1.0, HOT * (1 - k / steps))
         step = LAST_STEP + (STEP - LAST_STEP) * (1 - math.cos(math.pi * left)) / 2
-        wanted = _next_size(goal.threshold - value, gradient, change, size, rule.size(best.change), rule.unit, RATE * max(left, 0.02))
+        reach = best.size if rule is best.norm else rule.size(best.change)
+        wanted = _next_size(goal.threshold - value, gradient, change, size, reach, rule.unit, RATE * max(left, 0.02))
         direction.add_(average, alpha=step / max(float(torch.linalg.vector_norm(average)), 1e-12))
         direction.div_(torch.linalg.vector_norm(direction).clamp_(min=1e-12))
         sharp = direction if power == 1 else (direction / direction.abs().amax()).abs_().pow_(power).copysign_(direction)
@@ -106,7 +107,7 @@ def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, be
     """Newton's step on the size, from the objective's slope along the change; never far, and never where only a tie could be won."""
     if size == 0:  # it fell too far: the objective says nothing along no change
         return best * FALL
-    slope = float((gradient * change).sum()) / 255 / size
+    slope = float(torch.dot(gradient.flatten(), change.flatten())) / 255 / size
     move = missing / slope if slope > 0 else math.copysign(math.inf, missing)
     bound = rate * size if unit is None else max(rate * size, unit)
     if unit is None:
