@@ -107,7 +107,7 @@ def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, be
     """Newton's step on the size, from the objective's slope along the change; never far, and never where only a tie could be won."""
     if size == 0:  # it fell too far: the objective says nothing along no change
         return best * FALL
-    slope = float(torch.dot(gradient.flatten(), change.flatten())) / 255 / size
+    slope = float((gradient * change).sum()) / 255 / size
     move = missing / slope if slope > 0 else math.copysign(math.inf, missing)
     bound = rate * size if unit is None else max(rate * size, unit)
     if unit is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -28,18 +26,6 @@ class Preprocess:
         self.mean, self.std = (torch.tensor(v, dtype=torch.float32, device=self.device).view(1, -1, 1, 1) for v in (card.mean, card.std))
 
     def __call__(self, part: Tensor) -> Tensor:
-        levels: Tensor = self.resize(_Levels.apply(part))  # type: ignore[no-untyped-call]
+        levels = self.resize(part, 255)  # float32 holds k/255 only nearly, and the resize must start from k
         # By a tensor: a GPU multiplies by 1/255 when it divides by a number, which is not what `encode` does.
         return levels.div(self.full).sub(self.mean).div(self.std)
-
-
-class _Levels(torch.autograd.Function):
-    """[0, 1] to whole levels: float32 holds k/255 only nearly, and the resize must start from k."""
-
-    @staticmethod
-    def forward(ctx: Any, pictures: Tensor) -> Tensor:
-        return pictures.mul(255).round_()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad.mul_(255)  # made for this step alone, and for a large photograph a copy costs as much as the resize

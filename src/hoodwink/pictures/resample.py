@@ -103,12 +103,17 @@ class Pass:
         self._up = [_Block(b.out, b.taken, b.matrix.to(device)) for b in self._up]
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Resize whole levels 0..255 (N x C x H x W, any float type) to whole levels in the same type, byte for byte as Pillow."""
+    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+        """Resize whole levels 0..255 (N x C x H x W, any float type) to whole levels in the same type, byte for byte as Pillow.
+
+        scale: what x must be multiplied by to give whole levels (rounded strip by strip, so that no copy of a large picture is made).
+        """
         flat = self._flat(x)
         out = x.new_empty(self._shape(x, self.size))
         for source, target in zip(_strips(flat, self.axis), _strips(self._flat(out), self.axis, flat), strict=True):
             levels = source.double()
+            if scale != 1:
+                levels.mul_(scale).round_()
             sums = levels.new_empty(target.shape)
             for b in self._down:
                 part = levels[..., b.taken] if self.axis == 3 else levels[..., b.taken, :]
@@ -119,16 +124,16 @@ class Pass:
             target.copy_(sums.add_(1 << (PRECISION - 1)).mul_(2.0**-PRECISION).floor_().clamp_(0, 255))
         return out
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def backward(self, grad: Tensor, scale: float = 1.0) -> Tensor:
         """Apply the transposed weights: N x C x h x w back to the input's size (roundings pass the gradient straight through)."""
         out = grad.new_empty(self._shape(grad, self.hi - self.lo))
         flat, flat_out = self._flat(grad), self._flat(out)
         for b in self._up:
             matrix = b.matrix.to(grad.dtype)
             if self.axis == 3:
-                flat_out[..., b.taken] = flat[..., b.out] @ matrix
+                flat_out[..., b.taken] = (flat[..., b.out] @ matrix).mul_(scale)
             else:
-                flat_out[..., b.taken, :] = matrix.T @ flat[..., b.out, :]
+                flat_out[..., b.taken, :] = (matrix.T @ flat[..., b.out, :]).mul_(scale)
         return out
 
     def _flat(self, x: Tensor) -> Tensor:
@@ -192,22 +197,39 @@ class Resize:
             one.to(device)
         return self
 
-    def __call__(self, levels: Tensor) -> Tensor:
-        """Resize whole levels (N x C x rows x columns, float) to whole levels (N x C x h x w); the gradient passes through the roundings."""
+    def __call__(self, pictures: Tensor, scale: float = 1.0) -> Tensor:
+        """Resize N x C x rows x columns, float, whole levels when multiplied by `scale`, to whole levels N x C x h x w.
+
+        The gradient passes through the roundings.
+        """
         for one in self.passes:
-            levels = _Resample.apply(levels, one)  # type: ignore[no-untyped-call]
-        return levels
+            pictures = _Resample.apply(pictures, one, scale)  # type: ignore[no-untyped-call]
+            scale = 1.0
+        return pictures if scale == 1 else _Round.apply(pictures, scale)  # type: ignore[no-untyped-call]
 
 
 class _Resample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, levels: Tensor, one: Pass) -> Tensor:
-        ctx.one = one
-        return one.forward(levels)
+    def forward(ctx: Any, pictures: Tensor, one: Pass, scale: float) -> Tensor:
+        ctx.one, ctx.scale = one, scale
+        return one.forward(pictures, scale)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.one.backward(grad.contiguous(), ctx.scale), None, None
+
+
+class _Round(torch.autograd.Function):
+    """To whole levels where no pass does it; straight through backward."""
+
+    @staticmethod
+    def forward(ctx: Any, pictures: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return pictures.mul(scale).round_()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.one.backward(grad.contiguous()), None
+        return grad * ctx.scale, None
 
 
 @lru_cache(maxsize=256)
