@@ -96,18 +96,22 @@ def _cool(queries: Queries, space: Space, goal: Goal, best: _Best, steps: int, w
         left = min(1.0, HOT * (1 - k / steps))
         step = LAST_STEP + (STEP - LAST_STEP) * (1 - math.cos(math.pi * left)) / 2
         reach = best.size if rule is best.norm else rule.size(best.change)
-        wanted = _next_size(goal.threshold - value, gradient, change, size, reach, rule.unit, RATE * max(left, 0.02))
+        along = float(gradient.mul_(change).sum()) / 255  # in place: it is used up, and a copy of a large one costs as much as a pass
+        wanted = _next_size(goal.threshold - value, along, size, reach, rule.unit, RATE * max(left, 0.02))
         direction.add_(average, alpha=step / max(float(torch.linalg.vector_norm(average)), 1e-12))
         direction.div_(torch.linalg.vector_norm(direction).clamp_(min=1e-12))
         sharp = direction if power == 1 else (direction / direction.abs().amax()).abs_().pow_(power).copysign_(direction)
         change = rule.extreme(sharp, wanted, space.low, space.high)
 
 
-def _next_size(missing: float, gradient: Tensor, change: Tensor, size: float, best: float, unit: float | None, rate: float) -> float:
-    """Newton's step on the size, from the objective's slope along the change; never far, and never where only a tie could be won."""
+def _next_size(missing: float, along: float, size: float, best: float, unit: float | None, rate: float) -> float:
+    """Newton's step on the size; never far, and never where only a tie could be won.
+
+    missing: of the objective. along: the inner product of gradient and change, so that along / size is the objective's slope.
+    """
     if size == 0:  # it fell too far: the objective says nothing along no change
         return best * FALL
-    slope = float((gradient * change).sum()) / 255 / size
+    slope = along / size
     move = missing / slope if slope > 0 else math.copysign(math.inf, missing)
     bound = rate * size if unit is None else max(rate * size, unit)
     if unit is None:
