@@ -240,7 +240,7 @@ def _prepare(
     name = None if target is None else models[0].class_name(models[0].find(target))
     settings = Settings(name, None if name else befores[0].label, confidence, eps, norm, steps, seed, mask is not None, at_model_size)
     goal = all_of([_goal(one, before, target, confidence) for one, before in zip(models, befores, strict=True)])
-    if all(_holds(before, first, settings) for before, first in zip(befores, befores, strict=True)):
+    if all(_holds(before, before, settings) for before in befores):
         raise FoolError(
             f"the network already calls this picture {name} (confidence {befores[0].confidence(name or 0):.3f}); name another class"
         )

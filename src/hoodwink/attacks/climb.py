@@ -90,7 +90,7 @@ def upward(
     state.accept(start, state.look(start))
     if radius is not None and not state.done:
         _press(state, state.left // 2, radius)  # a ball is filled faster from outside in
-    stall = SPENT if state.done else _ascend(state, goal.objective)
+    stall = SPENT if state.done else _ascend(state)
     while not state.done:
         before = state.value
         for name, way in _WAYS:
@@ -104,18 +104,18 @@ def upward(
         if state.value <= before:
             break
         if not state.done:
-            stall = _ascend(state, goal.objective)
+            stall = _ascend(state)
     if state.left <= 0 and stall != AT_BOUND:
         stall = SPENT
     reached = state.value >= goal.threshold
     return Trail(state.change, state.value, tuple(state.steps), None if reached else stall, tuple(state.ways))
 
 
-def _ascend(state: _Climb, objective: Objective) -> str:
+def _ascend(state: _Climb) -> str:
     """Steps along g', halved while the objective would fall, doubled while it grows; ends at the aim or returns the stall."""
     size = FIRST_STEP
     while not state.done:
-        gradient = state.slope(state.change, objective)[1]
+        gradient = state.slope(state.change, state.goal.objective)[1]
         free = tangent(gradient, state.change, state.space, state.radius if state.norm.name == "l2" else None)
         if not bool(free.any()):
             return AT_BOUND if bool(gradient.any()) else NO_GRADIENT
@@ -155,11 +155,7 @@ def _moves(state: _Climb, free: Tensor, size: float) -> Iterator[tuple[float, Te
 
 def _larger(state: _Climb) -> None:
     """A step over the dip: 2 to 64 times the first one."""
-    gradient = state.slope(state.change, state.goal.objective)[1]
-    free = tangent(gradient, state.change, state.space)
-    if bool(free.any()):
-        low, high = state.space.low - state.change, state.space.high - state.change
-        _best(state, [state.fit(state.change + NORMS["l2"].extreme(free, FIRST_STEP * 2**k, low, high)) for k in range(1, 7)])
+    _stride(state, state.goal.objective, range(1, 7))
 
 
 def _momentum(state: _Climb) -> None:
@@ -187,11 +183,15 @@ def _press(state: _Climb, gradients: int, radius: float | None) -> None:
 
 def _margin(state: _Climb) -> None:
     """The plain margin's gradient, where the log-odds' vanishes or misleads."""
-    gradient = state.slope(state.change, state.goal.lead)[1]
-    free = tangent(gradient, state.change, state.space)
+    _stride(state, state.goal.lead, range(-3, 5))
+
+
+def _stride(state: _Climb, objective: Objective, powers: range) -> None:
+    """One step along an objective's gradient, of the first step's length times a power of two: the first that is better."""
+    free = tangent(state.slope(state.change, objective)[1], state.change, state.space)
     if bool(free.any()):
         low, high = state.space.low - state.change, state.space.high - state.change
-        _best(state, [state.fit(state.change + NORMS["l2"].extreme(free, FIRST_STEP * 2.0**k, low, high)) for k in range(-3, 5)])
+        _best(state, [state.fit(state.change + NORMS["l2"].extreme(free, FIRST_STEP * 2.0**k, low, high)) for k in powers])
 
 
 def _restart(state: _Climb) -> None:
@@ -212,7 +212,7 @@ def _restart(state: _Climb) -> None:
         )
         other.change = other.fit(start)
         other.value = other.look(other.change)
-        _ascend(other, state.goal.objective)
+        _ascend(other)
         if other.value > state.value:
             state.accept(other.change, other.value)
             return

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_STRIP = 1 << 18
-_SAMPLE = 1 << 16
+_STRIP = 1 << 18  # subpixels summed at a time
+_SAMPLE = 1 << 16  # subpixels that the scale of a change is found on
 _HALVINGS = 24  # of a scale: past that the whole levels no longer change
 
 
@@ -23,8 +23,8 @@ class Norm:
 
     size(change) -> float. extreme(direction, radius, low, high): the whole-level change of that size (l2: about), inside
     low..high, that gains most along `direction`. inside(change, radius): the change made small enough, no subpixel moved away
-    from zero. unit: sizes come in steps of it (a
-    level, a subpixel), so that one below the best is the next to try; None where they are fine.
+    from zero. unit: sizes come in steps of it (a level, a subpixel), so that one below the best is the next to try; None where
+    they are fine.
     """
 
     name: str
