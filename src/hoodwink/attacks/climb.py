@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hoodwink.attacks.norms import NORMS, Norm
 from hoodwink.attacks.objectives import Goal, Objective, goal_of
-from hoodwink.attacks.queries import Queries
+from hoodwink.attacks.queries import Queries, as_queries
 from hoodwink.attacks.spaces import Pixels, Space, tangent
 from hoodwink.attacks.trail import AT_BOUND, NO_GRADIENT, NO_STEP, SPENT, Step, Trail, Watch
 
@@ -253,12 +253,12 @@ def climb(
     pictures: N x C x H x W, [0, 1] on the grid k/255. labels, target: int64 N; without target any other label will do. eps: [0, 1]
     units (l0: subpixels). steps: gradient evaluations a picture.
     """
-    asked = queries if isinstance(queries, Queries) else Queries(queries)
+    every = as_queries(queries)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     levels = int(255 * eps + 1e-6) if norm == "linf" else 255
     out = []
     for index in range(len(pictures)):
-        picture = pictures[index : index + 1]
+        picture, asked = pictures[index : index + 1], every.only(torch.tensor([index]))
         space = Pixels(picture, radius=levels)
         goal = goal_of(labels, target, index)
         trail = upward(asked, space, goal, norm=norm, radius=eps, steps=steps, generator=generator)

@@ -17,7 +17,7 @@ from torch import Tensor
 from hoodwink.attacks.climb import upward
 from hoodwink.attacks.norms import NORMS, Norm
 from hoodwink.attacks.objectives import Goal, goal_of
-from hoodwink.attacks.queries import Queries
+from hoodwink.attacks.queries import Queries, as_queries
 from hoodwink.attacks.spaces import Pixels, Space
 from hoodwink.attacks.trail import Step, Trail, Watch
 
@@ -191,11 +191,11 @@ def shrink(
     pictures: N x C x H x W, [0, 1] on the grid k/255. labels, target: int64 N; without target any other label will do. steps:
     gradient evaluations a picture, the climb's too.
     """
-    asked = queries if isinstance(queries, Queries) else Queries(queries)
+    every = as_queries(queries)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     out = []
     for index in range(len(pictures)):
-        picture = pictures[index : index + 1]
+        picture, asked = pictures[index : index + 1], every.only(torch.tensor([index]))
         space, goal, before = Pixels(picture), goal_of(labels, target, index), asked.gradients
         trail = upward(asked, space, goal, norm=norm, steps=steps, generator=generator)
         if trail.stall is None:

@@ -26,10 +26,10 @@ class Pixels:
     """Every subpixel of a picture on the grid of whole levels, or those that a mask allows.
 
     picture: 1 x C x H x W, [0, 1] on the grid. mask: bool, broadcastable to it: True where it may change. radius: no subpixel
-    changes by more than so many levels (an L-inf ball).
+    changes by more than so many levels (an L-inf ball). A batch of pictures, N x C x H x W, is a space of as many changes.
     """
 
-    def __init__(self, picture: Tensor, mask: Tensor | None = None, radius: int = 255) -> None:
+    def __init__(self, picture: Tensor, mask: Tensor | None = None, radius: float = 255) -> None:
         self.levels = (picture * 255).round_()
         self.low, self.high = (-self.levels).clamp_(min=-radius), (255 - self.levels).clamp_(max=radius)
         if mask is not None:
@@ -38,6 +38,16 @@ class Pixels:
     def decode(self, change: Tensor) -> Tensor:
         """The picture, [0, 1] on the grid k/255, of a change in whole levels inside low..high."""
         return (self.levels + change).div_(255)
+
+    def clip(self, change: Tensor) -> Tensor:
+        """The nearest change inside the bounds; in place."""
+        return torch.minimum(torch.maximum(change, self.low, out=change), self.high, out=change)
+
+    def only(self, which: Tensor) -> Pixels:
+        """The space of some pictures of the batch; which: bool N or int64."""
+        part = Pixels.__new__(Pixels)
+        part.levels, part.low, part.high = self.levels[which], self.low[which], self.high[which]
+        return part
 
 
 def outward(gradient: Tensor, change: Tensor, space: Space) -> Tensor:
