@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from hoodwink.data.cards import DataError
+from hoodwink.data.clients import CLIENTS
+from hoodwink.data.load import load
+from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, MNIST, Row, find_row
+
+from .conftest import REAL, as_json, idx, planes, sheet
+
+ROWS = pytest.mark.parametrize("row", DATA_SETS.values(), ids=list(DATA_SETS))
+
+
+@ROWS
+def test_a_row_hangs_together(row: Row) -> None:
+    card = row.card
+    names = [file.name for file in card.files]
+    assert len(set(names)) == len(names) and DATA_SETS[card.name] is row
+    assert card.splits.keys() == card.counts.keys() and "test" in card.splits
+    assert {name for files in card.splits.values() for name in files} == set(names)
+    assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in card.files)
+    assert len({file.sha256 for file in card.files}) == len(names)
+    for form in row.forms:
+        assert form.parts.keys() == set(names)
+        assert form.package is None or form.package[0] in CLIENTS
+        assert not form.url or form.url.startswith("https://")
+        if form.url:
+            fetched = {form.archive} if form.archive else {member for part in form.parts.values() for member in part.members}
+            assert form.hashes.keys() == fetched
+
+
+@pytest.mark.parametrize(("row", "record", "head"), [(CIFAR10, 3073, 0), (MNIST, 784, 16)], ids=["cifar10", "mnist"])
+def test_the_sizes_of_files_are_those_of_their_pictures(row: Row, record: int, head: int) -> None:
+    for split, names in row.card.splits.items():
+        sizes = {file.name: file.size for file in row.card.files}
+        pictures = [name for name in names if "labels" not in name]
+        assert sum(sizes[name] - head for name in pictures) == record * row.card.counts[split]
+
+
+def test_a_sheet_takes_its_own_labels() -> None:
+    labels = [number // 10_000 for number in range(50_000)]
+    form = next(form for form in CIFAR10.forms if form.package)
+    for index in range(5):
+        part = form.parts[f"data_batch_{index + 1}.bin"]
+        assert part.members == (f"package/data_batch_{index + 1}.png", "package/train_lables.json")
+        assert part.make(sheet(planes(2)), as_json(labels))[0] == index
+    part = form.parts["test_batch.bin"]
+    assert part.members[1] == "package/test_lables.json" and part.make(sheet(planes(1)), b"[7]")[0] == 7
+
+
+def test_batches_follow_each_other() -> None:
+    files = {f"data_batch_{index}.bin": bytes([index]) + planes(1, index).tobytes() for index in range(1, 6)}
+    pictures, labels = CIFAR10.read(files, CIFAR10.card, "train")
+    assert labels.tolist() == [1, 2, 3, 4, 5] and pictures.shape == (5, 32, 32, 3)
+
+
+def test_mnist_is_grey() -> None:
+    files = {"t10k-images-idx3-ubyte": idx(np.ones((2, 28, 28))), "t10k-labels-idx1-ubyte": idx(np.array([3, 4]))}
+    pictures, labels = MNIST.read(files, MNIST.card, "test")
+    assert pictures.shape == (2, 28, 28, 1) and labels.dtype == np.int64 and labels.tolist() == [3, 4]
+
+
+def test_digits_as_scikit_learn_has_them() -> None:
+    known = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed").load_digits()
+    parts = [load(f"digits:{split}") for split in DIGITS.card.splits]
+    assert [len(part) for part in parts] == list(DIGITS.card.counts.values())
+    levels = np.concatenate([part.pictures for part in parts])
+    np.testing.assert_array_equal(np.rint(levels[..., 0] * (16 / 255)), known.images)
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts if part.labels is not None]), known.target)
+
+
+@pytest.mark.parametrize(
+    ("spec", "first", "counts"),
+    [
+        ("cifar10", [3, 8, 8, 0, 6], [1000] * 10),
+        ("cifar10:train", [6, 9, 9, 4, 1], [5000] * 10),
+        ("mnist", [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+        ("mnist:train", [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+    ],
+)
+def test_the_real_sets(spec: str, first: list[int], counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    if not REAL:
+        pytest.skip("HOODWINK_DATA is not set")
+    monkeypatch.setenv("HOODWINK_DATA", REAL)
+    try:
+        data = load(spec)
+    except DataError as error:
+        if "cannot be had" in str(error):
+            pytest.skip(f"HOODWINK_DATA has no {spec}")
+        raise
+    assert data.labels is not None
+    assert data.labels[:5].tolist() == first and np.bincount(data.labels).tolist() == counts
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    assert find_row("mnist") is MNIST
+    with pytest.raises(DataError, match="no data set 'cifar'; the data sets are cifar10, mnist, digits; did you mean cifar10?"):
+        find_row("cifar")
+    with pytest.raises(DataError, match="the data sets are cifar10, mnist, digits$"):
+        find_row("xyz")
