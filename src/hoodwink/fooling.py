@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,6 @@ import PIL
 import torch
 from torch import Tensor
 
-from hoodwink import __version__
 from hoodwink.attacks.climb import upward
 from hoodwink.attacks.objectives import Goal, all_of, named, not_named
 from hoodwink.attacks.queries import Queries
@@ -23,6 +21,7 @@ from hoodwink.attacks.shrink import downward
 from hoodwink.attacks.spaces import Pixels
 from hoodwink.attacks.trail import Step, Trail, Watch
 from hoodwink.evidence.judge import Verdict, judge
+from hoodwink.evidence.record import first_record
 from hoodwink.evidence.report import report_html
 from hoodwink.models.model import Model
 from hoodwink.models.preprocess import Preprocess
@@ -379,29 +378,8 @@ def _confidence(verdict: Verdict, settings: Settings) -> float:
 
 def _record(befores: Sequence[Verdict], settings: Settings, models: Sequence[Model], arguments: Sequence[str]) -> dict[str, Any]:
     first = befores[0]
-    return {
-        "hoodwink": __version__,
-        "command": "fool",
-        "arguments": list(arguments),
-        "settings": asdict(settings),
-        "versions": {
-            "hoodwink": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "pillow": PIL.__version__,
-            "numpy": np.__version__,
-        },
-        "device": str(models[0].device),
-        "threads": torch.get_num_threads(),
-        "seed": settings.seed,
-        "models": [_model_record(model) for model in models],
-        "inputs": [{"file": first.file, "sha256": first.sha256, "notes": list(first.notes)}],
-    }
-
-
-def _model_record(model: Model) -> dict[str, Any]:
-    card = model.card
-    return {"spec": model.spec, "options": model.options, "name": card.name, "weights_sha256": card.weights_sha256, "card": card.to_json()}
+    inputs = [{"file": first.file, "sha256": first.sha256, "notes": list(first.notes)}]
+    return {**first_record("fool", asdict(settings), models, arguments, settings.seed), "inputs": inputs}
 
 
 def _keep(run: Run, result: Fooled) -> Fooled:

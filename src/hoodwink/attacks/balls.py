@@ -1,29 +1,40 @@
-"""Balls as data, for batches of changes: the way back inside, onto whole levels inside, the steepest step, a random start.
+"""Balls as data, for batches of changes: their size, the way back inside, onto whole levels inside, the steepest step, a random start.
 
 Changes are N x C x H x W in levels; radii in [0, 1] units (`l0`: subpixels). Everything is done picture by picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+Radius = float | Tensor  # one for all, or N: one for each picture
+
+_SAMPLE = 4096  # subpixels of a picture that the scale before rounding is found on
+_TRIES = 8  # of that scale
+_NEWTON = 40  # steps at most to the level of a soft threshold; a handful suffices
+_CLOSE = 1e-5  # relative: a soft threshold's sum is as near to its ball
 
 
 @dataclass(frozen=True)
 class Ball:
     """One norm's ball.
 
-    project(change, radius): the nearest change of that size or less. whole(change, radius): whole levels of that size or less, near
-    the change. steepest(gradient): the step of size one (in levels) that gains most along a gradient. random(change, radius,
-    generator): a change of about that size. Bounds of the picture are the caller's: clipping to them never leaves a ball.
+    size(change): of each change, N, in levels. project(change, radius): the nearest change of that size or less. within(change,
+    radius, low, high): the nearest one that keeps bounds round zero, too; where they are whole, so does `whole` of it. whole(change,
+    radius): every subpixel at one of the two whole levels beside it, of about the change's size and not above the ball's.
+    steepest(gradient): the step of size one (in levels) that gains most along a gradient. random(change, radius, generator): a
+    change of about that size. Clipping to bounds never leaves a ball.
     """
 
     name: str
-    project: Callable[[Tensor, float], Tensor]
-    whole: Callable[[Tensor, float], Tensor]
+    size: Callable[[Tensor], Tensor]
+    project: Callable[[Tensor, Radius], Tensor]
+    within: Callable[[Tensor, Radius, Tensor, Tensor], Tensor]
+    whole: Callable[[Tensor, Radius], Tensor]
     steepest: Callable[[Tensor], Tensor]
     random: Callable[[Tensor, float, torch.Generator], Tensor]
 
@@ -35,40 +46,79 @@ def each(values: Tensor, like: Tensor) -> Tensor:
 
 def l2_size(change: Tensor) -> Tensor:
     """The L2 size of each change, in levels, N."""
-    return torch.linalg.vector_norm(change.flatten(1), dim=1)
+    return torch.linalg.vector_norm(change, dim=_all(change))
 
 
-def _linf_project(change: Tensor, radius: float) -> Tensor:
-    return change.clamp(-radius * 255, radius * 255)
+def _linf_size(change: Tensor) -> Tensor:
+    return change.abs().amax(_all(change))
 
 
-def _linf_whole(change: Tensor, radius: float) -> Tensor:
-    levels = int(radius * 255 + 1e-6)
-    return change.round().clamp_(-levels, levels)
+def _linf_project(change: Tensor, radius: Radius) -> Tensor:
+    return _clamp(change, radius * 255)
+
+
+def _linf_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Tensor:
+    return _linf_project(change, radius).clamp_(low, high)
+
+
+def _linf_whole(change: Tensor, radius: Radius) -> Tensor:
+    return _clamp(change.round(), _floor(radius * 255))
 
 
 def _linf_random(change: Tensor, radius: float, generator: torch.Generator) -> Tensor:
     return _uniform(change, generator).mul_(radius * 255)
 
 
-def _l2_project(change: Tensor, radius: float) -> Tensor:
+def _l2_project(change: Tensor, radius: Radius) -> Tensor:
     return change * each((radius * 255 / l2_size(change).clamp(min=1e-12)).clamp(max=1.0), change)
 
 
-def _l2_whole(change: Tensor, radius: float) -> Tensor:
-    """round(s c) for a scale s near the largest that stays inside: for a linear loss the best whole change along c."""
-    limit = radius * 255
-    scale = torch.ones(len(change), device=change.device)
-    out = change.round()
-    size = l2_size(out)
-    for _ in range(8):
-        over = size > limit
+def _l2_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Tensor:
+    """The change scaled, then clipped: what the bounds cut off is made up for by a larger scale."""
+    limit = radius * 255 + torch.zeros_like(change[:, 0, 0, 0])
+    scale = (limit / l2_size(change).clamp(min=1e-12)).clamp(max=1.0)
+    out = (change * each(scale, change)).clamp_(low, high)
+    for _ in range(_TRIES):
+        size = l2_size(out)
+        if not bool(((size < 0.995 * limit) & (scale < 1)).any()):
+            return out
+        scale = (scale * limit / size.clamp(min=1e-12)).clamp(max=1.0)
+        torch.mul(change, each(scale, change), out=out).clamp_(low, high)
+    return _l2_project(out, limit / 255)
+
+
+def _l2_whole(change: Tensor, radius: Radius) -> Tensor:
+    """round(s c) at the scale s that keeps the size: for a linear loss the best whole change along c."""
+    low, high = change.floor(), change.ceil()
+    most = _floor((radius * 255) ** 2)
+    scale = _rounding_scale(change, radius)
+    for _ in range(_TRIES):
+        out = (change * each(scale, change)).round_().clamp_(low, high)
+        over = l2_size(out).square_().round_() > most  # exact: sums of whole squares
         if not bool(over.any()):
             return out
-        scale = torch.where(over, scale * (limit / size.clamp(min=1e-12)) * 0.999, scale)
-        out = (change * each(scale, change)).round_()
-        size = l2_size(out)
-    return torch.where(each(size > limit, change), (change * each(limit / l2_size(change).clamp(min=limit), change)).trunc_(), out)
+        scale = torch.where(over, torch.where(scale > 1, (scale * 0.99).clamp_(min=1.0), scale * 0.99), scale)
+    return torch.where(each(over, change), _l2_project(change, radius).trunc_(), out)
+
+
+def _rounding_scale(change: Tensor, radius: Radius) -> Tensor:
+    """The scale at which the rounded change is as large as the change or the ball, about: found on evenly spaced subpixels."""
+    sample = change.flatten(1)
+    sample = sample[:, :: -(-sample.shape[1] // _SAMPLE)].contiguous()
+    size = l2_size(sample)
+    wanted = size * (radius * 255 / l2_size(change).clamp(min=1e-12)).clamp(max=1.0)
+    floor, ceiling = sample.floor(), sample.ceil()
+    low, scale = torch.zeros_like(wanted), torch.ones_like(wanted)
+    high = (wanted + 1) / sample.abs().amax(1).clamp(min=1e-12)
+    for _ in range(_TRIES):
+        size = l2_size((sample * scale[:, None]).round_().clamp_(floor, ceiling))
+        fits = size <= wanted * (1 + 1e-6)
+        low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)
+        if bool((fits & (size > 0.999 * wanted)).all()):
+            break
+        guess = scale * wanted / size.clamp(min=1e-12)
+        scale = torch.where((guess > low) & (guess < high), guess, (low + high) / 2)
+    return low
 
 
 def _l2_steepest(gradient: Tensor) -> Tensor:
@@ -80,25 +130,55 @@ def _l2_random(change: Tensor, radius: float, generator: torch.Generator) -> Ten
     return noise * each(radius * 255 / l2_size(noise).clamp(min=1e-12), noise)
 
 
-def _l1_project(change: Tensor, radius: float) -> Tensor:
-    """Soft thresholding at the level found by sorting (Duchi 2008)."""
-    limit, flat = radius * 255, change.flatten(1)
-    ranked = flat.abs().sort(1, descending=True).values
-    excess = ranked.cumsum(1) - limit
-    count = torch.arange(1, flat.shape[1] + 1, device=change.device)
-    last = (ranked * count > excess).sum(1, keepdim=True).clamp(min=1)
-    threshold = (excess.gather(1, last - 1) / last).clamp(min=0)
-    return torch.copysign((flat.abs() - threshold).clamp(min=0), flat).view_as(change)
+def _l1_size(change: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(change, 1, dim=_all(change))
 
 
-def _l1_whole(change: Tensor, radius: float) -> Tensor:
-    """Every entry cut to whole levels; what is left of the ball goes to the largest remainders."""
-    flat = _l1_project(change, radius).flatten(1)
+def _l1_project(change: Tensor, radius: Radius) -> Tensor:
+    return _soften(change, radius)
+
+
+def _l1_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Tensor:
+    """Croce and Hein 2021 (arXiv:2103.01208): soft thresholding, then the bounds, at the threshold where both fill the ball."""
+    return _soften(change, radius, torch.where(change > 0, high, -low))
+
+
+def _soften(change: Tensor, radius: Radius, most: Tensor | None = None) -> Tensor:
+    """Every entry nearer to zero by one threshold (and no further from it than `most`), so that the ball holds them (Duchi 2008).
+
+    The sum falls with the threshold, bent where entries reach zero or come off their bound: Newton's rule, and halving where it
+    leaves the bracket.
+    """
+    height = change.abs()
+    limit = radius * 255 + torch.zeros_like(change[:, 0, 0, 0])
+    low, high = torch.zeros_like(limit), height.amax(_all(change))
+    threshold = low
+    for _ in range(_NEWTON):
+        out = (height - each(threshold, height)).clamp_(min=0)
+        bent = out > 0 if most is None else (out > 0) & (out < most)
+        total = (out if most is None else torch.minimum(out, most, out=out)).sum(_all(change))
+        over = total > limit
+        if not bool((over & (total > limit * (1 + _CLOSE)) | ~over & (total < limit * (1 - _CLOSE)) & (threshold > 0)).any()):
+            break
+        low, high = torch.where(over, threshold, low), torch.where(over, high, threshold)
+        guess = threshold + (total - limit) / bent.sum(_all(change)).clamp(min=1)
+        threshold = torch.where((guess > low) & (guess < high), guess, (low + high) / 2)
+    total = out.sum(_all(change))
+    return out.mul_(each((limit / total.clamp(min=1e-12)).clamp(max=1.0), out)).copysign_(change)
+
+
+def _l1_whole(change: Tensor, radius: Radius) -> Tensor:
+    """Every entry cut to whole levels; what that takes from the size goes to the largest remainders."""
+    size = _l1_size(change)
+    if bool((size > radius * 255 * (1 + _CLOSE)).any()):
+        change = _l1_project(change, radius)
+        size = _l1_size(change)
+    flat = change.flatten(1)
     cut = flat.trunc()
-    left = (int(radius * 255 + 1e-6) - cut.abs().sum(1)).clamp(min=0)
-    rest = (flat - cut).abs()
-    rank = rest.argsort(1, descending=True).argsort(1)
-    return (cut + flat.sign() * ((rank < left[:, None]) & (rest > 0))).view_as(change)
+    left = (torch.minimum(size.round(), _floor(radius * 255) + torch.zeros_like(size)) - cut.abs().sum(1)).clamp_(min=0)
+    best = (flat - cut).abs_().topk(min(int(left.max()), flat.shape[1]), 1) 
+    chosen = (torch.arange(best.values.shape[1], device=flat.device) < left[:, None]) & (best.values > 0)
+    return cut.scatter_add_(1, best.indices, flat.gather(1, best.indices).sign_().mul_(chosen)).view(change.shape)
 
 
 def _l1_steepest(gradient: Tensor) -> Tensor:
@@ -106,30 +186,72 @@ def _l1_steepest(gradient: Tensor) -> Tensor:
     flat = gradient.flatten(1)
     count = max(1, flat.shape[1] // 100)
     top = flat.abs().topk(count, 1)
-    return torch.zeros_like(flat).scatter_(1, top.indices, flat.gather(1, top.indices).sign() / count).view_as(gradient)
+    return torch.zeros_like(flat).scatter_(1, top.indices, flat.gather(1, top.indices).sign() / count).view(gradient.shape)
 
 
 def _l1_random(change: Tensor, radius: float, generator: torch.Generator) -> Tensor:
     noise = torch.empty(change.shape).exponential_(generator=generator).to(change) * _uniform(change, generator).sign()
-    return noise * each(radius * 255 / noise.flatten(1).abs().sum(1).clamp(min=1e-12), noise)
+    return noise * each(radius * 255 / _l1_size(noise).clamp(min=1e-12), noise)
+
+
+def _l0_size(change: Tensor) -> Tensor:
+    return (change != 0).sum(_all(change)).to(change.dtype)
+
+
+def _l0_project(change: Tensor, radius: Radius) -> Tensor:
+    """The largest entries alone, as many as the radius says."""
+    flat = change.flatten(1)
+    count = _floor(radius + torch.zeros_like(flat[:, 0])).clamp_(max=flat.shape[1])
+    best = flat.abs().topk(int(count.max()), 1).indices
+    kept = flat.gather(1, best).mul_(torch.arange(best.shape[1], device=flat.device) < count[:, None])
+    return torch.zeros_like(flat).scatter_(1, best, kept).view(change.shape)
+
+
+def _l0_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Tensor:
+    return _l0_project(change.clamp(low, high), radius)
+
+
+def _l0_whole(change: Tensor, radius: Radius) -> Tensor:
+    return _l0_project(change.round(), radius)
+
+
+def _l0_random(change: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    return _l0_project(_uniform(change, generator), radius).sign_().mul_(255)
 
 
 def _uniform(change: Tensor, generator: torch.Generator) -> Tensor:
     return torch.empty(change.shape).uniform_(-1, 1, generator=generator).to(change)
 
 
+def _all(change: Tensor) -> tuple[int, ...]:
+    """Every dimension but the first: sums over them read channels-last tensors where they lie."""
+    return tuple(range(1, change.dim()))
+
+
+def _clamp(change: Tensor, levels: Radius) -> Tensor:
+    if isinstance(levels, Tensor):
+        return change.clamp(-each(levels, change), each(levels, change))
+    return change.clamp(-levels, levels)
+
+
+def _floor(size: Radius) -> Radius:
+    """The whole number below, or a hair above."""
+    return (size * (1 + 1e-6) + 1e-6).floor() if isinstance(size, Tensor) else float(int(size + 1e-6))
+
+
 BALLS = {
     ball.name: ball
     for ball in (
-        Ball("linf", _linf_project, _linf_whole, torch.sign, _linf_random),
-        Ball("l2", _l2_project, _l2_whole, _l2_steepest, _l2_random),
-        Ball("l1", _l1_project, _l1_whole, _l1_steepest, _l1_random),
+        Ball("linf", _linf_size, _linf_project, _linf_within, _linf_whole, torch.sign, _linf_random),
+        Ball("l2", l2_size, _l2_project, _l2_within, _l2_whole, _l2_steepest, _l2_random),
+        Ball("l1", _l1_size, _l1_project, _l1_within, _l1_whole, _l1_steepest, _l1_random),
     )
 }
+L0 = Ball("l0", _l0_size, _l0_project, _l0_within, _l0_whole, _l2_steepest, _l0_random)
 
 
-def find_ball(norm: str) -> Ball:
+def find_ball(norm: str, among: Mapping[str, Ball] = BALLS) -> Ball:
     """The ball of a norm; ValueError lists those there are."""
-    if norm not in BALLS:
-        raise ValueError(f"norm: one of {', '.join(BALLS)} was wanted, not {norm!r}")
-    return BALLS[norm]
+    if norm not in among:
+        raise ValueError(f"norm: one of {', '.join(among)} was wanted, not {norm!r}")
+    return among[norm]

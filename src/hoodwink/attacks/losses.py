@@ -46,8 +46,10 @@ def dlr(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:
 LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (probability, margin, ce, dlr)}
 
 
-def find_loss(name: str) -> Loss:
-    """The loss of a name; ValueError lists those there are."""
+def find_loss(name: str | Loss) -> Loss:
+    """The loss of a name, or the function given; ValueError lists the names there are."""
+    if callable(name):
+        return name
     if name not in LOSSES:
         raise ValueError(f"loss: one of {', '.join(LOSSES)} was wanted, not {name!r}")
     return LOSSES[name]

@@ -14,7 +14,7 @@ from hoodwink.attacks.queries import Queries, as_queries
 from hoodwink.attacks.spaces import Pixels
 from hoodwink.attacks.standing import Standing
 
-FIRST, HALVINGS = 2.0, 6  # the first step is so many radii long, and halved so often on the way
+FIRST, HALVINGS = 2.0, 4  # the first step is so many radii long, and halved so often on the way
 
 
 def pgd(
@@ -29,7 +29,7 @@ def pgd(
     steps: int = 40,
     step_size: float | None = None,
     momentum: float = 0.75,
-    loss: str = "probability",
+    loss: str | Loss = "probability",
     restarts: int = 1,
     random_start: bool = False,
     free: bool = False,
@@ -39,7 +39,7 @@ def pgd(
 
     pictures: N x C x H x W, [0, 1], on the grid k/255. labels, target: int64 N; without target any other label will do. toward:
     classes that the loss pulls up while any other label will do. eps, step_size: [0, 1] units; without a step_size it starts at two
-    radii and is halved six times. loss: a name in losses.LOSSES. restarts: the first starts from the picture (with random_start not),
+    radii and is halved four times. loss: a name in losses.LOSSES, or a function as they are. restarts: the first starts from the picture (with random_start not),
     the others at random. free: off the grid. Pictures that fool leave the batch. Returns the best pictures found; MARGIN decides.
     """
     ball, chosen = find_ball(norm), find_loss(loss)
@@ -64,7 +64,7 @@ def ascend(stand: Standing, ball: Ball, change: Tensor, sizes: list[float], *, e
         if not len(stand):
             return
         change, average = stand.kept(change, average)
-        scale = gradient.flatten(1).abs().mean(1).clamp_(min=1e-30)
+        scale = torch.linalg.vector_norm(gradient, 1, dim=(1, 2, 3)).clamp_(min=1e-30)
         average.mul_(momentum).addcdiv_(gradient, each(scale, gradient))
         change = stand.space.clip(ball.project(change.add(ball.steepest(average), alpha=size), eps))
     stand.look(shown(change, ball, eps, free))

@@ -41,7 +41,7 @@ class Pixels:
 
     def clip(self, change: Tensor) -> Tensor:
         """The nearest change inside the bounds; in place."""
-        return torch.minimum(torch.maximum(change, self.low, out=change), self.high, out=change)
+        return change.clamp_(self.low, self.high)
 
     def only(self, which: Tensor) -> Pixels:
         """The space of some pictures of the batch; which: bool N or int64."""

@@ -30,7 +30,8 @@ class Standing:
         self.rows = torch.arange(count, device=labels.device)
         self.lead = torch.full((count,), -torch.inf, device=labels.device)
         self.change = torch.zeros_like(space.low)
-        self.up, self.down = (target, None) if target is not None else (None, labels)
+        self.up: Tensor | None = target
+        self.down: Tensor | None = labels if target is None else None
         self.pull = self.up if toward is None else toward
         self._keep: Tensor | None = None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from hoodwink.networks.cnn import cnn
 from hoodwink.networks.efficientnet_lite import efficientnet_lite0, our_key
 from hoodwink.networks.resnet import resnet2b
 
@@ -25,5 +26,6 @@ class Row:
 
 NETWORKS = {
     "efficientnet-lite0": Row(efficientnet_lite0, (224, 224), our_key),
+    "cnn": Row(cnn, (32, 32)),
     "resnet2b": Row(resnet2b, (32, 32)),
 }
