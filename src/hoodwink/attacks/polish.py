@@ -70,6 +70,8 @@ def _closer(nearest: Nearest, change: Tensor, lead: Tensor, slope: Tensor) -> No
         lead = nearest.look(tried)
         good = lead >= MARGIN
         nearest.only(good)
+        if not len(nearest):
+            return
         change, lead, slope = tried[good], lead[good], slope[good]
 
 

@@ -18,6 +18,7 @@ from hoodwink.attacks.losses import Loss
 from hoodwink.attacks.pgd import pgd
 from hoodwink.attacks.square import square
 from hoodwink.auditing import sentinels, trust
+from hoodwink.auditing.around import around
 from hoodwink.auditing.journal import FOUND, JOURNAL, Journal
 from hoodwink.auditing.plan import Plan
 from hoodwink.auditing.records import BUDGETS, AuditError, AuditResult, Case, Labels, Settings, make_cases
@@ -123,7 +124,10 @@ class _Audit:
             watch=self.given.watch,
         )
         probe = trust.probe(work)
-        work.sights.random, work.sights.scale = probe.random, probe.scale
+        work.sights.random = probe.random
+        if probe.zero > 0.1 or probe.sums:
+            work.sights.network = around(self.model.outputs)
+        work.sights.scale = trust.scale(work)
         self._search(work, probe)
         wrong = self._judge(work, run)
         by_eps = tuple(
@@ -133,6 +137,7 @@ class _Audit:
         falls = [(one.case, one.felled, one.robust) for one in by_eps]
         signs = trust.signs(
             probe,
+            work.sights.scale,
             self.far,
             self.won.get("square", 0),
             self.won.get("transfer"),

@@ -69,9 +69,7 @@ class Plan:
             if len(np.intersect1d(group, work.standing(case, free))) == before and budget.group is not None:
                 return
 
-    def _pull(
-        self, case: Case, stage: str, rows: Rows, k: int, aims: dict[int, dict[str, list[float]]], hope: Leads, **asked: Any
-    ) -> None:
+    def _pull(self, case: Case, stage: str, rows: Rows, k: int, aims: dict[int, dict[str, list[float]]], hope: Leads, **asked: Any) -> None:
         """Toward each picture's k-th best target; `hope` becomes the part of the way that the lead was short of zero by."""
         if not len(rows):
             return

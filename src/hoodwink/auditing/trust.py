@@ -17,7 +17,8 @@ from hoodwink.auditing.work import Rows, Work
 
 PROBED = 32  # pictures that the signs are looked for on
 _STEP = 1 / 255  # the change along the gradient's signs that is foretold and then measured
-_TRUE = 0.1  # the part of the foretold change that an honest gradient keeps at least, in the median
+_TRUE = 0.3  # the part of the foretold change that an honest gradient keeps at least, in the median
+_ALIKE = 0.9  # the least cosine of two gradients of an honest network
 _FAR = {"linf": 0.5, "l2": 20.0, "l1": 500.0}  # balls in which a working search fells nearly everything
 
 
@@ -26,15 +27,15 @@ class Probe:
     """What was measured before the search, on a few clean pictures.
 
     zero: the share whose gradient is zero. finite: whether outputs and gradients are. kept: the median part of the change foretold by
-    the gradient that came. moved: how far outputs differ between two calls, relatively. sums: the outputs are probabilities. scale: what logits are multiplied by in the search.
+    the gradient that came. turned: the median cosine of two gradients asked for the same thing. moved: how far outputs differ between two calls, relatively. sums: the outputs are probabilities.
     """
 
     zero: float
     finite: bool
     kept: float
+    turned: float
     moved: float
     sums: bool
-    scale: float
 
     @property
     def random(self) -> bool:
@@ -44,7 +45,12 @@ class Probe:
     @property
     def hidden(self) -> bool:
         """The gradient does not lead the search."""
-        return self.zero > 0.1 or not self.finite or (self.kept < _TRUE and not self.random)
+        return self.zero > 0.1 or not self.finite or self.misleads
+
+    @property
+    def misleads(self) -> bool:
+        """There is a gradient, and the answers do not go where it points."""
+        return self.zero <= 0.1 and self.finite and not self.random and (self.kept < _TRUE or self.turned < _ALIKE)
 
 
 def probe(work: Work) -> Probe:
@@ -55,7 +61,6 @@ def probe(work: Work) -> Probe:
         first, again = sight.judge(pictures), sight.judge(pictures)
     moved = float((first - again).abs().max() / first.abs().max().clamp(min=1e-12))
     own = first.argmax(1)
-    scale = scale_for(first) if bool(first.isfinite().all()) else 1.0
     gradient = _gradient(work, rows, own)
     size = gradient.abs().flatten(1).sum(1)
     sums = bool((first >= 0).all()) and bool(((first.sum(1) - 1).abs() < 1e-3).all())
@@ -63,10 +68,17 @@ def probe(work: Work) -> Probe:
         zero=float((size == 0).float().mean()),
         finite=bool(gradient.isfinite().all()) and bool(first.isfinite().all()),
         kept=_kept(work, rows, own, gradient, size),
+        turned=float(torch.cosine_similarity(gradient.flatten(1), _gradient(work, rows, own).flatten(1)).median()),
         moved=moved,
         sums=sums,
-        scale=scale,
     )
+
+
+def scale(work: Work) -> float:
+    """What the searched logits have to be multiplied by, measured on the first pictures of the commonest size."""
+    rows = next(work.parts(np.arange(len(work))))[:PROBED]
+    logits = work.queries(work.sights.of(*work.size(rows[0]))).logits(work.tensor(rows))
+    return scale_for(logits) if bool(logits.isfinite().all()) else 1.0
 
 
 def _gradient(work: Work, rows: Rows, own: Tensor) -> Tensor:
@@ -91,12 +103,13 @@ def far_left(work: Work, case: Case, rows: Rows) -> float:
         found = pgd(queries, pictures, labels, norm=case.norm, eps=eps, steps=40)
         return {"stands": (margin(queries.logits(found), None, labels) <= 0)[:, None].float()}
 
-    notes = work.note(f"large ball {case.norm} {eps!r} {case.eps!r}", rows, ask, sentinel=True)
+    notes = work.note(f"large ball {case.norm} {eps!r} {case.eps!r}", rows, ask, case=case)
     return sum(note["stands"][0] for note in notes.values()) / max(1, len(rows))
 
 
 def signs(
     found: Probe,
+    factor: float,
     far: dict[Case, float],
     queries_won: int,
     transfer_won: int | None,
@@ -106,7 +119,7 @@ def signs(
 ) -> tuple[Sign, ...]:
     """Every sign in words, those not seen too.
 
-    far: by ball the share left in a large one. queries_won: sentinels that only queries felled. transfer_won: those that only another network's pictures
+    factor: what the searched logits were multiplied by. far: by ball the share left in a large one. queries_won: sentinels that only queries felled. transfer_won: those that only another network's pictures
     felled. falls: pictures felled and standing, by ball. short: the share of the sample whose lead a long search still moved much.
     """
     worst = max(far.values(), default=0.0)
@@ -117,14 +130,14 @@ def signs(
             found.zero > 0.1 or not found.finite,
             f"{found.zero:.0%} of the probed pictures have no gradient"
             + ("" if found.finite else "; some outputs or gradients are not finite"),
-            "A search along gradients does not move: standing says nothing.",
-            "Find the layer that rounds or saturates; audit the network without it, or give an --objective that leads around it.",
-            grave=True,
+            "A search along such gradients does not move. This one went around roundings and a last softmax, and sent queries besides.",
+            "Find the layer that rounds or saturates, and audit the network without it.",
+            grave=worst > 0.1 or not far or not found.finite,
         ),
         Sign(
             "a gradient that misleads",
-            found.zero <= 0.1 and found.finite and found.kept < _TRUE and not found.random,
-            f"of the change that the gradient foretells {found.kept:.0%} comes true",
+            found.misleads,
+            f"of the change that the gradient foretells {found.kept:.0%} comes true; asked twice, two gradients have the cosine {found.turned:.2g}",
             "The gradient points elsewhere than the network's answers go: it is hidden or shattered.",
             "Find the layer with a gradient of its own; the queries' verdict (Square) below is the better one.",
             grave=True,
@@ -143,12 +156,12 @@ def signs(
             "the outputs look like probabilities",
             "Sure pictures have no gradient left through a softmax.",
             "Give the network without its last softmax.",
-            grave=found.sums and found.zero > 0.1,
+            grave=worst > 0.1,
         ),
         Sign(
             "saturated logits",
-            found.scale != 1,
-            f"the search multiplied the logits by {found.scale:.3g}",
+            factor != 1,
+            f"the search multiplied the logits by {factor:.3g}",
             "Logits of that size leave cross-entropy no gradient, so that attacks of a fixed form fail.",
             "Nothing: the search scales them; other tools may report too much.",
         ),
@@ -195,7 +208,7 @@ def signs(
         ),
         Sign(
             "the prepared copy disputed",
-            disputed > 0,
+            disputed > 0 and not found.random,
             f"{disputed} finds of the prepared copy were not confirmed by the original",
             "The search follows a copy that is nearly, not exactly, the network.",
             "Type --precision float32, or report the network if it was.",

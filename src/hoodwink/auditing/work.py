@@ -99,10 +99,13 @@ class Work:
             for line in lines[:-1]:
                 self.right[line["picture"]] = line["right"]
 
-    def note(self, stage: str, rows: Rows, ask: Ask, *, sentinel: bool = False) -> dict[int, dict[str, list[float]]]:
-        """Ask something of each picture that is no attack: `ask(queries, pictures, labels)` returns tensors of N rows; by picture."""
+    def note(self, stage: str, rows: Rows, ask: Ask, *, case: Case | None = None) -> dict[int, dict[str, list[float]]]:
+        """Ask something of each picture that is no attack: `ask(queries, pictures, labels)` returns tensors of N rows; by picture.
+
+        case: the ball that it is about; then its cost is counted with the sentinels'.
+        """
         notes: dict[int, dict[str, list[float]]] = {}
-        for _, lines in self._do(stage, rows, lambda part, key: self._note(part, ask), stage=stage, sentinel=sentinel):
+        for _, lines in self._do(stage, rows, lambda part, key: self._note(part, ask), stage=stage, case=case, sentinel=case is not None):
             notes |= {line["picture"]: line["notes"] for line in lines[:-1]}
         return notes
 

@@ -1,89 +1,146 @@
-"""Linear bounds carried backward through a network (CROWN: Zhang 2018, arXiv:1811.00866), for many rows of many pictures at once."""
+"""Linear bounds carried backward through a network (CROWN: Zhang 2018, arXiv:1811.00866), for many functions of one picture at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from hoodwink.bounds.graph import Graph, Node
-from hoodwink.bounds.intervals import Range, step
-from hoodwink.bounds.regions import Region
+from hoodwink.bounds.graph import Graph
+from hoodwink.bounds.intervals import SPARE, Span, step
+from hoodwink.bounds.regions import Region, fall, stop
 
-CHUNK = 1 << 18  # numbers of the largest feature map of a chunk of rows: about what a processor's cache holds
+CHUNK = 1 << 18  # numbers of the largest feature map that are handled at a time: about what a processor's cache holds
 
 
 @dataclass(frozen=True)
-class Lines:
-    """slope * z <= relu(z) <= upper * z + gap for every z in a ReLU's range; slope: any in [0, 1] where the sign is open."""
+class Bend:
+    """How a ReLU of m numbers bends over the changes of its input: of k of them the sign is open, the others pass or are cut.
 
+    passes: m, 1 where the number is never negative. open: the k indices. slope: of the lower line, in [0, 1]; upper: of the upper
+    line; gap: the upper line's change of the output at no change of the input (all 1 x k, or R x k for rows of their own). value:
+    the clean inputs there; spare: what rounding may take there; drift: the input's, m.
+    """
+
+    passes: Tensor
+    open: Tensor
     slope: Tensor
     upper: Tensor
     gap: Tensor
+    value: Tensor
+    spare: Tensor
+    drift: Tensor
 
-    def of(self, owner: Tensor) -> Lines:
-        return Lines(self.slope[owner], self.upper[owner], self.gap[owner])
 
-
-def lines(span: Range) -> Lines:
-    """The tightest lines; the lower one with the slope 0 or 1 that leaves the smaller area."""
-    low, high = span.low, span.high
-    upper = torch.where(low >= 0, 1.0, torch.where(high <= 0, 0.0, (high / (high - low)).clamp(max=1)))
-    # The gap belongs to the slope as it was rounded; products of floats are exact in double precision.
+def bend(graph: Graph, span: Span) -> Bend:
+    """The tightest lines over one picture's span of a ReLU's input; the lower one has the slope, 0 or 1, that leaves less area."""
+    low, high = (span.value + span.down).flatten(1), (span.value + span.up).flatten(1)
+    undecided = ~((low >= 0) | (high <= 0))
+    index = undecided[0].nonzero().flatten()
+    low, high, value = low[:, index], high[:, index], span.value.flatten(1)[:, index]
+    upper = (high / (high - low)).clamp(max=1)
+    # The line's height goes with the slope as it was rounded, and products of two floats are exact in double precision.
     exact = upper.double()
-    gap = torch.maximum(-exact * low.double(), (1 - exact) * high.double())
-    gap = torch.where((low >= 0) | (high <= 0), 0.0, gap * (1 + 2 * torch.finfo(low.dtype).eps)).to(low.dtype)
-    slope = torch.where((low >= 0) | ((high > 0) & (high >= -low)), 1.0, 0.0).to(low.dtype)
-    return Lines(slope, upper.to(low.dtype), gap)
+    height = torch.maximum(-exact * low.double(), (1 - exact) * high.double())
+    spare = SPARE * graph.unit * torch.maximum(-low, high)
+    gap = (exact * value.double() + height - value.double().relu()).to(value.dtype) + spare
+    passes = ((span.value + span.down).flatten(1) >= 0).to(value.dtype)
+    drift = span.drift.flatten(1) + SPARE * graph.unit * span.change.flatten(1)
+    return Bend(passes, index, (high >= -low).to(value.dtype), upper, gap, value, spare, drift[0])
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Linear functions of one node's value: coefficients R x shape, and the picture that each belongs to, R."""
+class Fall:
+    """bound: how far each row's function falls at most, R (<= 0). turned: the rows at each ReLU's open numbers, R x k; end: at the end."""
 
-    at: int
-    values: Tensor
-    owner: Tensor
+    bound: Tensor
+    turned: dict[int, Tensor]
+    end: Tensor
 
 
-def lower(graph: Graph, rows: Rows, spans: Sequence[Range], bends: dict[int, Lines], region: Region) -> Tensor:
-    """A lower bound of each row's function over its picture's region, R, double precision."""
-    parts: dict[int, Tensor] = {rows.at: rows.values}
-    bound = torch.zeros(len(rows.owner), dtype=torch.float64, device=graph.device)
-    for index in range(rows.at, 0, -1):
+def descend(graph: Graph, at: int, rows: Tensor, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Fall:
+    """A lower bound of the change of each row's function sum(row * node's value), rows R x shape, over one picture's region."""
+    parts, turned = {at: rows}, {}
+    bound = -_weighed(rows, spans[at].drift.flatten())
+    end = stop(graph, space)
+    for index in range(at, end, -1):
         if index not in parts:
             continue
         node, part = graph.nodes[index], parts.pop(index)
-        bound -= _slack(part, spans[index].noise, rows.owner)
         if node.affine is None:
-            part, more = through(part, bends[index].of(rows.owner))
+            turned[index] = part.flatten(1)[:, bends[index].open]
+            part, more = _through(part, turned[index], bends[index])
             bound += more
             pulled: tuple[Tensor, ...] = (part,)
         else:
-            bound += _constant(part, node.affine.bias)
             pulled = node.affine.pull(part)
         for source, piece in zip(node.inputs, pulled, strict=True):
             parts[source] = parts[source] + piece if source in parts else piece
-    return bound - _slack(parts[0], spans[0].noise, rows.owner) + region.least(parts[0], rows.owner)
+    return Fall(bound + fall(parts[end], spans[end], space.radius), turned, parts[end])
 
 
-def through(part: Tensor, bend: Lines) -> tuple[Tensor, Tensor]:
-    """Coefficients of a ReLU's outputs as coefficients of its inputs, and the constant that comes with them."""
-    negative = part.clamp(max=0)
-    constant = (negative * bend.gap).flatten(1).sum(1, dtype=torch.float64)
-    return part * torch.where(part > 0, bend.slope, bend.upper), constant * (1 + 1e-6)
+def _through(part: Tensor, turned: Tensor, over: Bend) -> tuple[Tensor, Tensor]:
+    """Rows of a ReLU's outputs as rows of its inputs, and the constants that come with them."""
+    rising = turned > 0
+    out = part.flatten(1) * over.passes
+    constant = torch.zeros(len(part), dtype=torch.float64, device=part.device)
+    if len(over.open):
+        out.index_copy_(1, over.open, turned * torch.where(rising, over.slope, over.upper))
+        gap = torch.where(rising, over.slope * over.value - over.value.relu() - over.spare, over.gap)
+        constant += (turned * gap).sum(1, dtype=torch.float64)
+    return out.view(part.shape), constant - _weighed(out, over.drift)
 
 
-def _constant(part: Tensor, bias: Tensor | None) -> Tensor | float:
-    if bias is None:
-        return 0.0
-    same = [d for d in range(1, part.dim()) if bias.shape[d] == 1]
-    summed = part.sum(same, keepdim=True, dtype=torch.float64) if same else part.double()
-    return (summed * bias.double()).flatten(1).sum(1)
+def _weighed(rows: Tensor, weights: Tensor) -> Tensor:
+    """sum(|row| * weight), weights not negative, rounded up."""
+    return 1.01 * (rows.flatten(1).abs() @ weights).double()
 
 
-def _slack(part: Tensor, noise: Tensor, owner: Tensor) -> Tensor:
-    sums = part.abs().flatten(2).sum(2) if part.dim() > 2 else part.abs()
-    return 1.01 * (sums * noise.flatten(1)[owner]).sum(1, dtype=torch.float64)
+def tighten(graph: Graph, spans: Sequence[Span], space: Region) -> tuple[list[Span], dict[int, Bend]]:
+    """Of one picture, better spans than intervals', bottom up: those of the ReLUs' inputs by `descend` where their sign is open."""
+    out, bends = [spans[0]], {}
+    for index, node in enumerate(graph.nodes[1:], 1):
+        if node.relu:
+            before = node.inputs[0]
+            out[before] = _decided(graph, before, out, bends, space)
+            bends[index] = bend(graph, out[before])
+        out.append(step(graph, node, [out[source] for source in node.inputs]))
+    return out, bends
+
+
+def _decided(graph: Graph, at: int, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Span:
+    span = spans[at]
+    if space.radius is None and graph.nodes[at].inputs == (graph.root,):
+        return span  # intervals are exact here
+    value, down, up = span.value.flatten(), span.down.flatten().clone(), span.up.flatten().clone()
+    index = _undecided(value, down, up)
+    # The side towards zero first: most are decided by it, and need no other.
+    for side in (1.0, -1.0):
+        for above in (True, False):
+            some = index[(value[index] >= 0) == above]
+            sign = side if above else -side
+            found = _changes(graph, at, some, sign, spans, bends, space)
+            if sign > 0:
+                down[some] = torch.maximum(down[some], found)
+            else:
+                up[some] = torch.minimum(up[some], -found)
+        index = _undecided(value, down, up)
+    return replace(span, down=down.view_as(span.down), up=up.view_as(span.up))
+
+
+def _undecided(value: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    return (~((value + down >= 0) | (value + up <= 0))).nonzero().flatten()
+
+
+def _changes(graph: Graph, at: int, index: Tensor, sign: float, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Tensor:
+    shape = graph.nodes[at].shape
+    most = max(1, CHUNK // max(node.value[0].numel() for node in spans[: at + 1]))
+    found = [index.new_zeros(0, dtype=graph.dtype)]
+    for some in index.split(most):
+        rows = torch.zeros((len(some), spans[at].value.numel()), dtype=graph.dtype, device=graph.device)
+        rows[torch.arange(len(some), device=graph.device), some] = sign
+        bound = descend(graph, at, rows.view(-1, *shape), spans, bends, space).bound
+        found.append(torch.nextafter(bound.to(graph.dtype), bound.new_full((), -torch.inf).to(graph.dtype)))
+    return torch.cat(found)

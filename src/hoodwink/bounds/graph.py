@@ -17,16 +17,12 @@ class BoundsError(ValueError):
 
 @dataclass(frozen=True)
 class Node:
-    """One feature map. affine: how it comes from its inputs; None: the picture (no inputs) or the ReLU of its one input.
-
-    mixed: how many sums of several numbers lie between it and the picture, at most; up to one, intervals of a box are exact.
-    """
+    """One feature map, N x shape. affine: how it comes from its inputs; None: the picture (no inputs), or the ReLU of its one input."""
 
     name: str
     shape: Shape
     inputs: tuple[int, ...] = ()
     affine: Affine | None = None
-    mixed: int = 0
 
     @property
     def relu(self) -> bool:
@@ -37,33 +33,30 @@ class Node:
 class Graph:
     """Nodes in the order of the computation: the first is the picture, the last the logits.
 
-    unit: half the distance from 1 to the next number of the arithmetic, the network's and ours.
+    root: the last node up to which everything is a chain of elementwise maps, so that a box of pictures is a box there.
     """
 
     nodes: tuple[Node, ...]
+    root: int
     dtype: torch.dtype
     device: torch.device
 
     @property
     def unit(self) -> float:
+        """The largest relative error of one operation of the network's arithmetic, and ours."""
         return torch.finfo(self.dtype).eps / 2
 
     @property
     def last(self) -> int:
         return len(self.nodes) - 1
 
-    @property
-    def relus(self) -> list[int]:
-        """The ReLUs, bottom up."""
-        return [index for index, node in enumerate(self.nodes) if node.relu]
-
-    def outputs(self, pictures: Tensor) -> list[Tensor]:
-        """Every node's value, for pictures N x C x H x W."""
+    def outputs(self, pictures: Tensor) -> Tensor:
+        """The logits of pictures N x C x H x W."""
         values: list[Tensor] = []
         for node in self.nodes:
             inputs = [values[index] for index in node.inputs]
             values.append(forward(node, inputs) if inputs else pictures)
-        return values
+        return values[-1]
 
 
 def forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
@@ -72,3 +65,14 @@ def forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
         return inputs[0].relu()
     out = node.affine.push(*inputs)
     return out if node.affine.bias is None else out + node.affine.bias
+
+
+def find_root(nodes: Sequence[Node]) -> int:
+    """The root of a graph of these nodes."""
+    root = 0
+    while True:
+        after = [index for index, node in enumerate(nodes) if root in node.inputs]
+        affine = nodes[after[0]].affine if len(after) == 1 else None
+        if affine is None or affine.sums or len(nodes[after[0]].inputs) > 1:
+            return root
+        root = after[0]

@@ -1,4 +1,4 @@
-"""Where the pictures may be: balls inside the box of all pictures, and the least value of linear functions there."""
+"""Where the pictures may be: balls inside the box of all pictures, and how far linear functions may fall there."""
 
 from __future__ import annotations
 
@@ -9,67 +9,31 @@ import torch
 from torch import Tensor
 
 from hoodwink.bounds.graph import BoundsError, Graph
-from hoodwink.bounds.intervals import Range, noise
+from hoodwink.bounds.intervals import SPARE, Span
 
 # A radius grows by this much in every subpixel, so that whole levels k/255, each rounded to a float, and the ends of the box here,
 # rounded too, never fall outside: k/255 is off by at most 2**-25, and an attack's radius of 255 eps + 1e-6 levels by 2**-27.
 OUTWARD = 2.0**-22
-_STEPS = 6  # to the multiplier of an L2 ball; every multiplier gives a true bound
 NORMS = ("linf", "l2")
+_STEPS = 6  # to the multiplier of an L2 ball; every multiplier gives a true bound
 
 
 @dataclass(frozen=True)
 class Region:
-    """The pictures within a ball and the box: low..high for all; radius: of an L2 ball round the pictures, None for L-inf."""
+    """Pictures N x C x H x W and how far each subpixel may go, down <= 0 <= up; radius: of an L2 ball besides, None for L-inf."""
 
     pictures: Tensor
-    low: Tensor
-    high: Tensor
+    down: Tensor
+    up: Tensor
     radius: float | None
 
-    def only(self, keep: Tensor) -> Region:
+    def only(self, keep: Tensor | slice) -> Region:
         """Of some pictures."""
-        return Region(self.pictures[keep], self.low[keep], self.high[keep], self.radius)
+        return Region(self.pictures[keep], self.down[keep], self.up[keep], self.radius)
 
-    def range(self, graph: Graph) -> Range:
-        """As the range of a graph's first node."""
-        return Range(self.low, self.high, noise(graph, self.high))
-
-    def least(self, rows: Tensor, owner: Tensor) -> Tensor:
-        """A lower bound of sum(row * picture) for rows R x C x H x W, each in the region of its owner; R, double precision."""
-        low, high = self.low[owner], self.high[owner]
-        if self.radius is None:
-            return _box(rows, low, high)
-        pictures = self.pictures[owner]
-        # Any part of a row may be charged to the ball and the rest to the box; this one is the best.
-        scale = self._multiplier(rows, low - pictures, high - pictures)
-        ball = rows.clamp(scale * (pictures - high), scale * (pictures - low))
-        length = torch.linalg.vector_norm(ball.flatten(1), dim=1, dtype=torch.float64)
-        centre = (ball * pictures).flatten(1).sum(1, dtype=torch.float64)
-        return centre - self.radius * length + _box(rows - ball, low, high)
-
-    def lowest(self, rows: Tensor, owner: Tensor) -> Tensor:
-        """The picture in its region where sum(row * picture) is least."""
-        low, high = self.low[owner], self.high[owner]
-        if self.radius is None:
-            return torch.where(rows > 0, low, high)
-        pictures = self.pictures[owner]
-        scale = self._multiplier(rows, low - pictures, high - pictures)
-        return pictures + (-rows / scale.clamp(min=1e-30)).clamp(low - pictures, high - pictures)
-
-    def _multiplier(self, rows: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """The scale s >= 0 at which the change -row / s, clipped to the box, is as long as the radius; R x 1 x 1 x 1."""
-        assert self.radius is not None
-        each = (-1, *[1] * (rows.dim() - 1))
-        scale = torch.linalg.vector_norm(rows.flatten(1), dim=1).view(each) / self.radius
-        for _ in range(_STEPS):
-            change = -rows / scale.clamp(min=1e-30)
-            free = (change > low) & (change < high)
-            clipped = change.clamp(low, high)
-            taken = clipped.masked_fill(free, 0).flatten(1).square().sum(1)
-            left = (self.radius**2 - taken).clamp(min=1e-12)
-            scale = (rows.masked_fill(~free, 0).flatten(1).square().sum(1) / left).sqrt().view(each)
-        return scale
+    def span(self) -> Span:
+        """As the span of a graph's first node."""
+        return Span(self.pictures, self.down, self.up, torch.zeros_like(self.pictures))
 
 
 def region(pictures: Tensor, eps: float, norm: str) -> Region:
@@ -77,12 +41,50 @@ def region(pictures: Tensor, eps: float, norm: str) -> Region:
     if norm not in NORMS:
         raise BoundsError(f"norm must be one of {', '.join(NORMS)}, {norm!r} came")
     if not 0 <= eps < math.inf or (norm == "linf" and eps > 1):
-        raise BoundsError(f"eps is in [0, 1] units and not negative, {eps!r} came; write 8/255 for eight levels")
+        raise BoundsError(f"eps must be in [0, 1] units and not negative, {eps!r} came; write 8/255 for eight levels")
     radius = eps + OUTWARD * (math.sqrt(pictures[0].numel()) if norm == "l2" and len(pictures) else 1)
-    low, high = (pictures - radius).clamp(min=0), (pictures + radius).clamp(max=1)
-    return Region(pictures, low, high, radius if norm == "l2" else None)
+    down, up = (pictures - radius).clamp(min=0) - pictures, (pictures + radius).clamp(max=1) - pictures
+    return Region(pictures, down.clamp(max=0), up.clamp(min=0), radius if norm == "l2" else None)
 
 
-def _box(rows: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    positive = rows.clamp(min=0)
-    return (positive * low + (rows - positive) * high).flatten(1).sum(1, dtype=torch.float64)
+def stop(graph: Graph, space: Region) -> int:
+    """The node at which rows are turned into numbers: boxes stay boxes up to the root, balls do not."""
+    return 0 if space.radius is not None else graph.root
+
+
+def fall(rows: Tensor, span: Span, radius: float | None) -> Tensor:
+    """A lower bound of sum(row * change), rows R x shape, for changes of one picture's span (and ball); R, double precision."""
+    if radius is None:
+        lost = _box(rows, span)
+    else:
+        # Any part of a row may be charged to the ball and the rest to the box; this one is the best.
+        scale = _multiplier(rows, span, radius)
+        ball = rows.clamp(-scale * span.up, -scale * span.down)
+        lost = _box(rows - ball, span) - radius * torch.linalg.vector_norm(ball.flatten(1), dim=1, dtype=torch.float64)
+    # No term is positive, so that the sums' errors are relative ones.
+    return lost * (1 + (rows[0, 0].numel() + SPARE) * torch.finfo(rows.dtype).eps)
+
+
+def lowest(rows: Tensor, span: Span, radius: float | None) -> Tensor:
+    """The changes at which `fall` is reached, R x shape."""
+    if radius is None:
+        return torch.where(rows > 0, span.down, span.up)
+    return (-rows / _multiplier(rows, span, radius)).clamp(span.down, span.up)
+
+
+def _box(rows: Tensor, span: Span) -> Tensor:
+    lost = rows.clamp(min=0) * span.down + rows.clamp(max=0) * span.up
+    return (lost.flatten(2).sum(2) if rows.dim() > 2 else lost).sum(1, dtype=torch.float64)
+
+
+def _multiplier(rows: Tensor, span: Span, radius: float) -> Tensor:
+    """The scale s at which the change -row / s, clipped to the box, is as long as the radius; R x 1 x 1 x 1."""
+    shape = (-1, *[1] * (rows.dim() - 1))
+    scale = torch.linalg.vector_norm(rows.flatten(1), dim=1).view(shape) / radius
+    for _ in range(_STEPS):
+        scale = scale.clamp(min=1e-30)
+        clipped = (-rows / scale).clamp(span.down, span.up)
+        free = (clipped > span.down) & (clipped < span.up)
+        left = radius**2 - clipped.masked_fill(free, 0).flatten(1).square().sum(1)
+        scale = (rows.masked_fill(~free, 0).flatten(1).square().sum(1) / left.clamp(min=1e-12)).sqrt().view(shape)
+    return scale.clamp(min=1e-30)

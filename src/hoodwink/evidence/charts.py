@@ -79,6 +79,55 @@ def histogram(counts: Mapping[int, int], *, title: str) -> Markup:
     return _svg(title, [grid, *labels, *bars])
 
 
+def stack(parts: Sequence[tuple[float, str]]) -> Markup:
+    """A horizontal bar of parts side by side: the share of each, in [0, 1], and its class."""
+    starts = [sum(share for share, _ in parts[:k]) for k in range(len(parts))]
+    rect = Markup('<rect class="{}" x="{:.3f}%" width="{:.3f}%" height="14"/>')
+    rects = Markup("").join(rect.format(kind, 100 * start, 100 * share) for start, (share, kind) in zip(starts, parts, strict=True) if share > 0)
+    return Markup('<svg class="stack" width="100%" height="14" aria-hidden="true">{}</svg>').format(rects)
+
+
+def accuracies(
+    files: Sequence[Point], names: Sequence[str], *, title: str, certified: Sequence[Point] = (), free: Sequence[Point] = ()
+) -> Markup:
+    """Shares in [0, 1] against eps: as files, off the grid, and proven, with what lies between proven and files shaded.
+
+    Points are in the order of eps; names: of each point of `files`, for the axis, left out where they would touch.
+    """
+    across, up = _Axis(0, files[-1][0] * 1.03 or 1.0, LEFT, WIDTH - RIGHT), _Axis(0, 1, HEIGHT - BOTTOM, TOP)
+    curves = [("proven", certified), ("free", free), ("stands", files)]
+    return _svg(
+        title,
+        [
+            _grid_up([(up(share), f"{100 * share:g} %") for share in (0, 0.25, 0.5, 0.75, 1)]),
+            *(_below(x, name) for x, name in _apart([(across(eps), name) for (eps, _), name in zip(files, names, strict=True)])),
+            _between(across, up, files, certified),
+            *(_curve(across, up, kind, points) for kind, points in curves if points),
+        ],
+    )
+
+
+def spread(values: Sequence[float], *, title: str, marks: Sequence[float], whole: bool = False) -> Markup:
+    """How many values lie where from 0 to the largest, with a dashed line at each mark; whole: values are whole numbers."""
+    reach = max(*marks, *values, 1.0 if whole else 1e-9)
+    width = float(max(1, math.ceil(reach / 24))) if whole else reach / 24
+    bins = Counter(max(0, math.ceil(value / width - 1e-9)) for value in values)
+    across = _Axis(-0.6 * width if whole else 0, reach + 0.6 * width, LEFT, WIDTH - RIGHT)
+    most = max(bins.values(), default=1)
+    up = _Axis(0, most, HEIGHT - BOTTOM, TOP)
+    shift = (width - 1) / (2 * width) if whole else 0.5  # the middle of the first bin, in bins
+    inner = _Axis(across.low / width + shift, across.high / width + shift, LEFT, WIDTH - RIGHT)
+    return _svg(
+        title,
+        [
+            _grid_up([(up(count), f"{count:,.0f}") for count in ticks(0, most, 4, whole=True)]),
+            *(_below(across(value), f"{value:g}") for value in ticks(0, reach, 6, whole=whole)),
+            *(_column(inner, up, k, count) for k, count in sorted(bins.items())),
+            *(_upright(across(mark)) for mark in marks),
+        ],
+    )
+
+
 def ticks(low: float, high: float, about: int, *, whole: bool = False) -> list[float]:
     """Round values between low and high, at most about + 1 of them."""
     rough = (high - low) / about
@@ -109,6 +158,32 @@ def _grid_across(axis: _Axis) -> Markup:
 
 def _below(x: float, text: str) -> Markup:
     return Markup('<text class="tick middle" x="{:.1f}" y="{}">{}</text>').format(x, HEIGHT - 10, text)
+
+
+def _apart(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """The labels that stand clear of one another; the last always does."""
+    kept: list[tuple[float, str]] = []
+    for x, text in reversed(labels):
+        if not kept or kept[-1][0] - x > 3.2 * (len(text) + len(kept[-1][1])) + 4:
+            kept.append((x, text))
+    return kept
+
+
+def _between(across: _Axis, up: _Axis, high: Sequence[Point], low: Sequence[Point]) -> Markup:
+    if not low:
+        return Markup("")
+    path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in [*high, *reversed(low)])
+    return Markup('<polygon class="between" points="{}"/>').format(path)
+
+
+def _curve(across: _Axis, up: _Axis, kind: str, points: Sequence[Point]) -> Markup:
+    path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
+    dots = [Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(kind, across(x), up(y)) for x, y in points]
+    return Markup('<polyline class="line {}" points="{}"/>').format(kind, path) + Markup("").join(dots)
+
+
+def _upright(x: float) -> Markup:
+    return Markup('<line class="threshold" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>').format(x, x, TOP, HEIGHT - BOTTOM)
 
 
 def _phase(x: float) -> Markup:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hoodwink.evidence.audits import Felled, holding
 from hoodwink.evidence.judge import Verdict, judge
 from hoodwink.models.model import Model
-from hoodwink.pictures.levels import distances, radius
+from hoodwink.pictures.levels import NORMS, distances, radius
 from hoodwink.pictures.read import Picture, read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import RunError, sha256_bytes
@@ -28,7 +29,7 @@ _DISTANCES = {"l2": "L2", "linf": "largest change", "l1": "L1", "l0": "number of
 class Check:
     """What came of one claim: its status, why, the parts of it that are wrong, and what was measured anew (JSON values).
 
-    wrong: of a picture's claim any of "file", "answer" and "distances".
+    wrong: any of "file", "answer" and "distances".
     """
 
     kind: str
@@ -84,7 +85,78 @@ def picture_claim(file: str, values: Mapping[str, Any], directory: Path, model: 
     return _conclude(file, verdict, findings)
 
 
-KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {"picture": picture_claim}
+def audit_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
+    """Judge that so many different pictures of a file, each in the ball of its case, get another label than their own.
+
+    values: norm and eps of the claim's ball, cases (the audit's balls, in order), felled (how many pictures fell in this one), draws (how
+    often the network is asked about each, 1 unless it answers at random). Pictures of smaller balls of the norm count too.
+    """
+    path, name = _inside(directory, file), model.card.name
+    cases, last, claimed, draws = _balls(values)
+    if path is None:
+        return Check("audit", file, name, UNKNOWN, f"{file} is not in the folder")
+    try:
+        found = _within(Felled.read(path), cases, last)
+        faults = dict(zip(found.index.tolist(), holding(found, cases, model, draws=draws), strict=True))
+    except ValueError as error:
+        return Check("audit", file, name, FAILS, str(error), ("file",))
+    wrong = {index: why for index, why in faults.items() if why}
+    return _conclude_audit(file, name, claimed, len(faults), wrong)
+
+
+KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {"picture": picture_claim, "audit": audit_claim}
+
+_OWN = ("its original is not rightly classified", "it gets its own label")  # what `holding` says of an answer, not of a distance
+_SHOWN, _DRAWS = 5, 99  # pictures named; the most that a record may have a network asked about one
+
+
+def _balls(values: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int, int, int]:
+    """The balls of a claim, which of them is its own, how many pictures it says fell there, and the draws."""
+    cases, ball = values.get("cases"), {"norm": values.get("norm"), "eps": values.get("eps")}
+    if not isinstance(cases, list) or not all(map(_is_ball, cases)) or ball not in cases:
+        raise RunError("run.json: an audit's claim names its ball and its cases, each {norm, eps}; this one was changed by hand")
+    claimed, draws = _value(values, "felled", int), _value(values, "draws", int)
+    if claimed is None or claimed < 0 or not 1 <= (draws or 1) <= _DRAWS:
+        raise RunError(f"run.json: a claim's 'felled' should be a number from 0 and its 'draws' one from 1 to {_DRAWS}")
+    return cases, cases.index(ball), claimed, draws or 1
+
+
+def _is_ball(case: object) -> bool:
+    if not isinstance(case, dict) or set(case) != {"norm", "eps"} or case["norm"] not in NORMS:
+        return False
+    return isinstance(case["eps"], (int, float)) and not isinstance(case["eps"], bool) and case["eps"] >= 0
+
+
+def _within(found: Felled, cases: list[Mapping[str, Any]], last: int) -> Felled:
+    """The pictures that a ball and the smaller ones of its norm felled; ValueError for a file whose numbers cannot be."""
+    if any(one.ndim != 1 or one.dtype.kind not in "iu" for one in (found.index, found.label, found.case)):
+        raise ValueError("the file's indices, labels and cases should be whole numbers, one for each picture")
+    if not all(0 <= case < len(cases) for case in found.case.tolist()):
+        raise ValueError(f"the file names balls that the claim does not have, it has {len(cases)}")
+    if len(set(found.index.tolist())) != len(found):
+        raise ValueError("the file has one picture more than once")
+    ball = cases[last]
+    inner = [k for k, case in enumerate(cases[: last + 1]) if case["norm"] == ball["norm"] and case["eps"] <= ball["eps"]]
+    rows = [k for k, case in enumerate(found.case.tolist()) if case in inner]
+    pictures, originals = ([levels[k] for k in rows] for levels in (found.pictures, found.originals))
+    return Felled(pictures, originals, found.index[rows], found.label[rows], found.case[rows])
+
+
+def _conclude_audit(file: str, model: str, claimed: int, seen: int, wrong: Mapping[int, str]) -> Check:
+    holding = seen - len(wrong)
+    parts = {"answer" if why in _OWN else "distances" for why in wrong.values()} | ({"file"} if seen < claimed else set())
+    named = [f"picture {index}: {why}" for index, why in list(wrong.items())[:_SHOWN]]
+    named += [f"and {len(wrong) - _SHOWN} more"] * (len(wrong) > _SHOWN)
+    named += [f"the file has only {seen} of this ball"] * (seen < claimed)
+    return Check(
+        kind="audit",
+        file=file,
+        model=model,
+        status=FAILS if parts else HOLDS,
+        why="; ".join([f"of {claimed} claimed picture{'' if claimed == 1 else 's'} {holding} hold{'s' if holding == 1 else ''}", *named]),
+        wrong=tuple(sorted(parts)),
+        measured={"pictures": seen, "holding": holding, "wrong": {str(index): why for index, why in wrong.items()}},
+    )
 
 
 def _conclude(file: str, verdict: Verdict, findings: Mapping[str, _Findings]) -> Check:

@@ -26,6 +26,6 @@ class Row:
 
 NETWORKS = {
     "efficientnet-lite0": Row(efficientnet_lite0, (224, 224), our_key),
-    "cnn": Row(cnn, (32, 32)),
     "resnet2b": Row(resnet2b, (32, 32)),
+    "cnn": Row(cnn, (32, 32)),
 }
