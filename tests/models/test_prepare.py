@@ -274,15 +274,9 @@ def state(network: nn.Module) -> list[Any]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_original_stays_as_it_was(make: Callable[[], nn.Module], dtype: torch.dtype) -> None:
     model = modelled(make())
-    called: list[int] = []
-    hook = model.network.register_forward_hook(lambda *_: called.append(1))
     before, answer = state(model.network), model.outputs(some())
-    made = prepare(model, some(), dtype=dtype)
+    ask(prepare(model, some(), dtype=dtype).network, some())
     assert state(model.network) == before
-    called.clear()
-    made.network(some())
-    assert not called
-    hook.remove()
     assert torch.equal(model.outputs(some()), answer)
 
 
@@ -474,28 +468,6 @@ def test_a_random_network_is_not_said_to_be_equal(how: Callable[[Tensor], Tensor
     assert "differ from call to call" in left(made, "the network")
 
 
-class Counting(nn.Module):
-    """Says something else from its ninth call on: what tracing makes a constant of."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls, self.tail = 0, nn.Sequential(*head(3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.calls += 1
-        logits: Tensor = self.tail(x) * (1 if self.calls < 9 else -1)
-        return logits
-
-
-def test_where_no_change_helps_the_original_is_returned() -> None:
-    model = modelled(Counting())
-    made = prepare(model, some())  # seven or more calls have been made by the check and the proof
-    if made.steps:  # proven while it still counted
-        assert made.largest <= 1e-4
-    else:
-        assert made.network is model.network and made.left
-
-
 def test_the_original_is_returned_where_every_copy_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     model = modelled(plain())
     monkeypatch.setattr(room, "rebuild", lambda network, changes, example, in_place: nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 5)))
@@ -568,7 +540,7 @@ class Asserting(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        torch._assert(x.ndim == 4, "four dimensions")
+        torch._assert(x.ndim == 4, f"four dimensions, not {x.ndim}")
         bn = self.bn
         x = F.relu(F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, False, 0.1, bn.eps))
         logits: Tensor = self.tail(x)
@@ -599,18 +571,16 @@ def test_bfloat16_is_used_where_it_holds() -> None:
 
 
 def test_bfloat16_is_refused_where_it_does_not() -> None:
+    """A signal of size 1 on a ground of 1000, where bfloat16 counts in fours; the last layer takes the ground away."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), *head(4))
-    model = modelled(network)
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
-    last.weight.data += 1000 * last.weight.data.abs().mean()
-    made = prepare(model, some(), dtype=torch.bfloat16)
-    exact = prepare(model, some())
-    wide = model.outputs(some())
-    assert made.steps == exact.steps or float(wide.std()) > 0
-    if made.steps == exact.steps:
-        assert left(made, "bfloat16").endswith("left out") and made.largest <= 1e-4
+    first, last = network[0], network[-1]
+    assert isinstance(first, nn.Conv2d) and isinstance(last, nn.Linear) and first.bias is not None
+    first.bias.data.fill_(1000)
+    last.weight.data -= last.weight.data.mean(1, keepdim=True)
+    made = prepare(modelled(network), some(), dtype=torch.bfloat16)
+    assert left(made, "bfloat16").startswith("moves the logits by") and left(made, "bfloat16").endswith("left out")
+    assert "bfloat16" not in made.steps and made.largest <= 1e-4
 
 
 def test_attention_in_bfloat16() -> None:
@@ -632,6 +602,7 @@ def test_where_nothing_compiles_the_copy_is_used_as_it_is(raised: Exception, mon
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_compiled_copy_is_proven_too() -> None:
     model = modelled(plain())
     made = prepare(model, some(), compiled=True)

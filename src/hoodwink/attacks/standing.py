@@ -71,12 +71,12 @@ class Standing:
         return parts if keep is None else tuple(None if part is None else part[keep] for part in parts)
 
     def _note(self, change: Tensor, logits: Tensor) -> Tensor | None:
-        lead = margin(logits, self.up, self.down)
-        better = lead > self.lead[self.rows]
+        lead = margin(logits, self.up, self.down).to(self.lead)
+        better = (lead > self.lead[self.rows]).nonzero()[:, 0]
         rows = self.rows[better]
-        self.lead[rows] = lead[better]
-        self.change[rows] = change[better]
-        stand = lead < MARGIN
+        self.lead.index_copy_(0, rows, lead[better])
+        self.change.index_copy_(0, rows, change.index_select(0, better))
+        stand = ~(lead >= MARGIN)  # where the network answers with what is no number, nothing fell
         self._keep = None if bool(stand.all()) else stand
         if self._keep is not None:
             self.rows, self.space = self.rows[stand], self.space.only(stand)

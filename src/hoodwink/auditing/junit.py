@@ -49,7 +49,8 @@ def junit_xml(title: str, result: Result, tests: Sequence[Test], *, facts: Mappi
     for test in tests:
         _add(suite, test)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
 
 
 def _add(suite: ElementTree.Element, test: Test) -> None:

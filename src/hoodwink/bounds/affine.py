@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 class Affine:
     """out = matrix @ inputs + bias; tensors have a batch dimension first.
 
-    push(*inputs): without the bias. spread(*inputs): the same with the matrix's absolute values. pull(rows): rows @ matrix, a part for
+    push(*inputs): without the bias, in the inputs' precision. spread(*inputs): the same with the matrix's absolute values. pull(rows): rows @ matrix, a part for
     each input. bias: broadcasts against the outputs. weight: the sum of the absolute values of what the network makes the bias of,
     where that is more than its own. own: how many roundings meet in one output of the network; ours: in one sum of `pull`. sums:
     whether an output is made of several inputs.
@@ -47,7 +47,7 @@ def dense(weight: Tensor, bias: Tensor | None) -> Affine:
     """A linear layer, weight M x n."""
     large = weight.abs()
     return Affine(
-        lambda x: x @ weight.T,
+        lambda x: x @ weight.to(x.dtype).T,
         lambda x: x @ large.T,
         lambda rows: (rows @ weight,),
         None if bias is None else bias[None],
@@ -67,7 +67,7 @@ def convolution(weight: Tensor, bias: Tensor | None, window: Window, size: Shape
         return (_cropped(full, window.padding, size),)
 
     return Affine(
-        lambda x: F.conv2d(x, weight, None, *settings),
+        lambda x: F.conv2d(x, weight.to(x.dtype), None, *settings),
         lambda x: F.conv2d(x, large, None, *settings),
         pull,
         None if bias is None else bias.view(1, -1, 1, 1),
@@ -113,7 +113,7 @@ def _cropped(full: Tensor, padding: Shape, size: Shape) -> Tensor:
 def scaling(factor: Tensor, bias: Tensor | None = None, weight: Tensor | None = None, own: int = 0) -> Affine:
     """Elementwise: factor and bias broadcast against the inputs (1 x C x 1 x 1)."""
     large = factor.abs()
-    return Affine(lambda x: x * factor, lambda x: x * large, lambda rows: (rows * factor,), bias, weight, own, 1)
+    return Affine(lambda x: x * factor.to(x.dtype), lambda x: x * large, lambda rows: (rows * factor,), bias, weight, own, 1)
 
 
 def reshaped(before: Shape, after: Shape) -> Affine:

@@ -36,19 +36,18 @@ class Bend:
 
 def bend(graph: Graph, span: Span) -> Bend:
     """The tightest lines over one picture's span of a ReLU's input; the lower one has the slope, 0 or 1, that leaves less area."""
-    low, high = (span.value + span.down).flatten(1), (span.value + span.up).flatten(1)
-    undecided = ~((low >= 0) | (high <= 0))
-    index = undecided[0].nonzero().flatten()
+    low, high = span.low.flatten(1), span.high.flatten(1)
+    index = _open(span)
+    passes = (low >= 0).to(graph.dtype)
     low, high, value = low[:, index], high[:, index], span.value.flatten(1)[:, index]
     upper = (high / (high - low)).clamp(max=1)
     # The line's height goes with the slope as it was rounded, and products of two floats are exact in double precision.
     exact = upper.double()
     height = torch.maximum(-exact * low.double(), (1 - exact) * high.double())
     spare = SPARE * graph.unit * torch.maximum(-low, high)
-    gap = (exact * value.double() + height - value.double().relu()).to(value.dtype) + spare
-    passes = ((span.value + span.down).flatten(1) >= 0).to(value.dtype)
-    drift = span.drift.flatten(1) + SPARE * graph.unit * span.change.flatten(1)
-    return Bend(passes, index, (high >= -low).to(value.dtype), upper, gap, value, spare, drift[0])
+    gap = (exact * value + height - value.relu()).to(graph.dtype) + spare
+    drift = span.drift.flatten() + SPARE * graph.unit * span.change.flatten()
+    return Bend(passes, index, (high >= -low).to(graph.dtype), upper, gap, value.to(graph.dtype), spare, drift)
 
 
 @dataclass(frozen=True)
@@ -114,31 +113,27 @@ def _decided(graph: Graph, at: int, spans: Sequence[Span], bends: dict[int, Bend
     span = spans[at]
     if space.radius is None and graph.nodes[at].inputs == (graph.root,):
         return span  # intervals are exact here
-    value, down, up = span.value.flatten(), span.down.flatten().clone(), span.up.flatten().clone()
-    index = _undecided(value, down, up)
+    down, up = span.down.flatten().clone(), span.up.flatten().clone()
+    active = span.value.flatten() >= 0
     # The side towards zero first: most are decided by it, and need no other.
-    for side in (1.0, -1.0):
-        for above in (True, False):
-            some = index[(value[index] >= 0) == above]
-            sign = side if above else -side
-            found = _changes(graph, at, some, sign, spans, bends, space)
-            if sign > 0:
-                down[some] = torch.maximum(down[some], found)
-            else:
-                up[some] = torch.minimum(up[some], -found)
-        index = _undecided(value, down, up)
+    for towards in (True, False):
+        index = _open(replace(span, down=down.view_as(span.down), up=up.view_as(span.up)))
+        falling, rising = index[active[index] == towards], index[active[index] != towards]
+        down[falling] = torch.maximum(down[falling], _changes(graph, at, falling, 1.0, spans, bends, space))
+        up[rising] = torch.minimum(up[rising], -_changes(graph, at, rising, -1.0, spans, bends, space))
     return replace(span, down=down.view_as(span.down), up=up.view_as(span.up))
 
 
-def _undecided(value: Tensor, down: Tensor, up: Tensor) -> Tensor:
-    return (~((value + down >= 0) | (value + up <= 0))).nonzero().flatten()
+def _open(span: Span) -> Tensor:
+    """Of one picture, where the sign is open."""
+    return (~((span.low >= 0) | (span.high <= 0))).flatten().nonzero().flatten()  # what is not a number stays open
 
 
 def _changes(graph: Graph, at: int, index: Tensor, sign: float, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Tensor:
     shape = graph.nodes[at].shape
     most = max(1, CHUNK // max(node.value[0].numel() for node in spans[: at + 1]))
     found = [index.new_zeros(0, dtype=graph.dtype)]
-    for some in index.split(most):
+    for some in index.split(most) if len(index) else ():
         rows = torch.zeros((len(some), spans[at].value.numel()), dtype=graph.dtype, device=graph.device)
         rows[torch.arange(len(some), device=graph.device), some] = sign
         bound = descend(graph, at, rows.view(-1, *shape), spans, bends, space).bound

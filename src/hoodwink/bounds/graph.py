@@ -64,7 +64,7 @@ def forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     if node.affine is None:
         return inputs[0].relu()
     out = node.affine.push(*inputs)
-    return out if node.affine.bias is None else out + node.affine.bias
+    return out if node.affine.bias is None else out + node.affine.bias.to(out.dtype)
 
 
 def find_root(nodes: Sequence[Node]) -> int:

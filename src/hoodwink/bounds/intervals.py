@@ -14,8 +14,7 @@ from hoodwink.bounds.graph import Graph, Node, forward
 # Bounds must hold for the network as it is computed: each operation off by at most `unit`, relatively, sums in any order. A sum of n
 # products is then off by at most n * unit * sum |products| (Jeannerod and Rump 2013, doi:10.1137/120894488). Our own sums, forward
 # and backward, are off by as much. All bounds are for the change from the clean picture's values: it is small, and so is what our
-# arithmetic loses of it; the network's own rounding counts twice, once for the clean values. SPARE counts the single operations
-# beside the sums: a coefficient times a slope, two branches added, a product before it is summed up in double precision.
+# arithmetic loses of it. SPARE counts the single operations beside the sums: a coefficient times a slope, two branches added, a product before it is summed up in double precision.
 SPARE = 8
 TINY = 1e-30  # far above what underflow can lose, far below any bound
 
@@ -24,7 +23,7 @@ TINY = 1e-30  # far above what underflow can lose, far below any bound
 class Span:
     """What is known of a node's values, N x shape each: they lie in value + down .. value + up, for the network as it is computed.
 
-    value: the clean picture's, as computed here. drift: how far rounding may carry a change from what the maps since the last ReLU
+    value: the clean picture's, in double precision. drift: how far rounding may carry a change from what the maps since the last ReLU
     make of the changes there.
     """
 
@@ -34,9 +33,19 @@ class Span:
     drift: Tensor
 
     @property
+    def low(self) -> Tensor:
+        """The least value; its sign is the true one."""
+        return (self.value + self.down).to(self.down.dtype)
+
+    @property
+    def high(self) -> Tensor:
+        """The largest value; its sign is the true one."""
+        return (self.value + self.up).to(self.up.dtype)
+
+    @property
     def size(self) -> Tensor:
         """The largest absolute value."""
-        return torch.maximum(-(self.value + self.down), self.value + self.up)
+        return torch.maximum(-self.low, self.high)
 
     @property
     def change(self) -> Tensor:
@@ -62,10 +71,11 @@ def step(graph: Graph, node: Node, inputs: Sequence[Span]) -> Span:
     if node.affine is not None:
         return _affine(graph, node, node.affine, inputs)
     before, value = inputs[0], inputs[0].value.relu()
-    low, high = (before.value + before.down).relu(), (before.value + before.up).relu()
-    more = SPARE * graph.unit * torch.maximum(before.size, value)
-    down, up = torch.where(value == 0, 0, low - value - more), torch.where(high == 0, 0, high - value + more)
-    return Span(value, down, up, torch.zeros_like(value))
+    low, high = before.low.relu(), before.high.relu()
+    clean = value.to(graph.dtype)
+    more = SPARE * graph.unit * torch.maximum(before.size, clean)
+    down, up = torch.where(clean == 0, 0, low - clean - more), torch.where(high == 0, 0, high - clean + more)
+    return Span(value, down, up, torch.zeros_like(clean))
 
 
 def _affine(graph: Graph, node: Node, affine: Affine, inputs: Sequence[Span]) -> Span:
@@ -76,9 +86,9 @@ def _affine(graph: Graph, node: Node, affine: Affine, inputs: Sequence[Span]) ->
     radius, change, size, drift = affine.spread(*together).split(count)
     if affine.bias is not None:
         size = size + (affine.bias.abs() if affine.weight is None else affine.weight)
-    rounding = 2 * affine.own * unit * size
     # 1.01: the sums of `spread` are off too, but no term of theirs is negative.
-    radius = radius * (1 + (affine.own + SPARE) * unit) + 1.01 * (rounding + (affine.own + SPARE) * unit * change) + TINY
+    rounding = 1.01 * unit * (affine.own * size + SPARE * size)
+    radius = radius * (1 + (affine.own + SPARE) * unit) + rounding + 1.01 * (affine.own + SPARE) * unit * change + TINY
     down, up = out - radius, out + radius
-    drift = 1.01 * (drift + rounding + (affine.ours + SPARE) * unit * change + SPARE * unit * torch.maximum(-down, up)) + TINY
+    drift = 1.01 * (drift + (affine.ours + SPARE) * unit * change + SPARE * unit * torch.maximum(-down, up)) + rounding + TINY
     return Span(value, down, up, drift)

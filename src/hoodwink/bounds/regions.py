@@ -33,7 +33,7 @@ class Region:
 
     def span(self) -> Span:
         """As the span of a graph's first node."""
-        return Span(self.pictures, self.down, self.up, torch.zeros_like(self.pictures))
+        return Span(self.pictures.double(), self.down, self.up, torch.zeros_like(self.pictures))
 
 
 def region(pictures: Tensor, eps: float, norm: str) -> Region:

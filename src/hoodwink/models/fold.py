@@ -206,8 +206,9 @@ def _drop(traced: fx.GraphModule, node: fx.Node, instead: fx.Node | None = None)
 
 
 def _drop_assertions(traced: fx.GraphModule, node: fx.Node, changes: Changes) -> None:
-    # They are about shapes, which are those of the example; while they stay, a convolution has more users than its batch norm.
-    if node.target is torch._assert:
+    # Assertions are about shapes, which are those of the example; while they stay, a convolution has more readers than its batch norm.
+    # Their messages read shapes too, for nobody.
+    if node.target is torch._assert or (node.target is getattr and not node.users):
         _drop(traced, node)
 
 
