@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from hoodwink.models import prepare as room
-from hoodwink.models.fold import Change, Changes, rebuild
+from hoodwink.models.fold import Change, Changes, Clip, rebuild
 from hoodwink.models.load import ModelError, wrap
 from hoodwink.models.model import Model
 from hoodwink.models.prepare import Prepared, prepare
@@ -349,28 +349,42 @@ class Read(nn.Module):
 def test_a_result_with_two_readers_is_neither_folded_nor_overwritten() -> None:
     model = modelled(Read())
     made = prepare(model, some())
-    assert "of its own" in left(made, "bn") and not {"batch norm folded", "activation in place"} & kinds(made).keys()
+    assert (
+        "of its own" in left(made, "bn") and len(made.left) == 1 and not {"batch norm folded", "activation in place"} & kinds(made).keys()
+    )
     assert_equal(made, model, some(4, seed=2))
 
 
 class Ends(nn.Module):
-    """Activations whose gradient is handed to two, or spread from one number: it is not theirs to overwrite."""
+    """Four activations: a layer follows one; two follow another; the gradient of the third goes to a sum, the last's comes from one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second, self.last = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 1), nn.Conv2d(6, 5, 1)
+        self.layers = nn.ModuleList([nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 1), nn.Conv2d(6, 5, 1)])
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu6(self.first(x))
-        return F.relu(self.last(F.relu(self.second(x)) + x)).sum((2, 3))
+        x = F.relu6(self.layers[1](F.relu6(self.layers[0](x))))
+        return F.relu6(self.layers[3](F.relu6(self.layers[2](x)) + x)).sum((2, 3))
 
 
-def test_gradients_that_others_read_are_not_overwritten() -> None:
+def test_only_a_gradient_that_nobody_else_reads_is_overwritten() -> None:
+    torch.manual_seed(0)
     model = modelled(Ends())
     made: Any = prepare(model, some())
-    assert kinds(made)["activation in place"] == 3
-    assert sorted(one.fresh for one in made.network.fast.modules() if hasattr(one, "fresh")) == [False, False, False]
+    assert kinds(made)["activation in place"] == 4
+    assert [one.fresh for one in made.network.fast.modules() if isinstance(one, Clip)] == [True, False, False, False]
     assert_equal(made, model, some(4, seed=2))
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_clip_is_that_of_torch_with_its_edges(fresh: bool) -> None:
+    x = torch.tensor([-torch.inf, -2.0, -0.5, 0.0, 0.7, 3.0, torch.inf, torch.nan], requires_grad=True)
+    gradient = torch.arange(1.0, 9.0)
+    out, right = Clip(-0.5, 3.0, fresh)(x * 1), F.hardtanh(x, -0.5, 3.0)
+    assert torch.equal(out.nan_to_num(9), right.nan_to_num(9))
+    (wanted,) = torch.autograd.grad(right, x, gradient)
+    (got,) = torch.autograd.grad(out, x, gradient.clone())
+    assert torch.equal(got, wanted)
 
 
 def test_several_gradients_of_one_pass() -> None:
@@ -495,14 +509,16 @@ def test_gradients_count_in_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "turns the input gradient (cosine -1.00)" in left(prepare(model, some()), "the network")
 
 
-def test_hooked_layers_are_left_and_their_hooks_stay() -> None:
-    model = modelled(plain())
+@pytest.mark.parametrize(("layer", "folded"), [("0.bn1", 5), ("0", 3), ("", 6)])
+def test_what_has_hooks_is_left_and_the_hooks_see_tensors(layer: str, folded: int) -> None:
+    model = modelled(residual(False))
     seen: list[Tensor] = []
-    model.network[1].register_forward_hook(lambda module, inputs, output: seen.append(output) or output * 1.5)
+    model.network.get_submodule(layer).register_forward_hook(lambda module, inputs, output: seen.append(output) or output * 1.5)
     made = prepare(model, some())
-    assert kinds(made)["batch norm folded"] == 2
-    assert all(type(one) is Tensor for one in seen)
+    assert kinds(made)["batch norm folded"] == folded
+    seen.clear()
     assert_equal(made, model, some(4, seed=2))
+    assert len(seen) == 6 and all(type(one) is Tensor for one in seen)
 
 
 def test_pictures_of_another_size_go_to_the_original() -> None:
@@ -534,24 +550,30 @@ def test_a_padding_that_hangs_on_the_size_is_merged_for_that_size(size: int) -> 
 class Asserting(nn.Module):
     """A batch norm as a function and an assertion of a shape in front of it, as timm writes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, each_batch: bool) -> None:
         super().__init__()
+        self.each_batch = each_batch
         self.conv, self.bn, self.tail = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Sequential(*head(6))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         torch._assert(x.ndim == 4, f"four dimensions, not {x.ndim}")
         bn = self.bn
-        x = F.relu(F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, False, 0.1, bn.eps))
+        x = F.relu(F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, self.each_batch, 0.1, bn.eps))
         logits: Tensor = self.tail(x)
         return logits
 
 
 def test_a_batch_norm_called_as_a_function_is_folded() -> None:
-    model = modelled(Asserting())
+    model = modelled(Asserting(each_batch=False))
     made = prepare(model, some())
     assert kinds(made)["batch norm folded"] == 1 and kinds(made)["activation in place"] == 1
     assert_equal(made, model, some(4, seed=2))
+
+
+def test_a_batch_norm_called_as_a_function_may_use_each_batch() -> None:
+    made = prepare(modelled(Asserting(each_batch=True)), some())
+    assert left(made, "batch_norm") == "batch norm with the statistics of each batch" and len(made.left) == 1
 
 
 def test_bfloat16_is_used_where_it_holds() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hoodwink.attacks.balls import Ball, each, find_ball
+from hoodwink.attacks.balls import Ball, each, find_ball, l2_size
 from hoodwink.attacks.losses import Loss, find_loss
 from hoodwink.attacks.pgd import shown, space_of
 from hoodwink.attacks.queries import Queries, as_queries
@@ -34,7 +34,7 @@ def apgd(
     norm: str = "linf",
     eps: float,
     steps: int = 100,
-    loss: str = "ce",
+    loss: str = "probability",
     restarts: int = 1,
     random_start: bool = False,
     free: bool = False,
@@ -65,21 +65,37 @@ def _climb(stand: Standing, ball: Ball, start: Tensor, eps: float, steps: int, l
     course, sparse = _Course.start(start, eps, ball.name == "l1"), ball.name == "l1"
     marks, last = (_often(steps) if sparse else _marks(steps)), 0
     for step in range(steps):
-        logits, gradient = stand.slope(shown(course.now, ball, eps, free), loss)
+        logits, gradient = stand.slope(_shown(course.now, ball, eps, free), loss)
         if not len(stand):
             return
         course.keep(stand)
         course.note(loss(logits, stand.pull, stand.down), gradient)
         if step in marks:
             back = course.check_sparse(eps, stand.change[stand.rows]) if sparse else course.check(step - last)
-            gradient, last = course.back(back, gradient), step
-        way = _sparse(gradient, course.count) if sparse else ball.steepest(gradient)
-        ahead = _inside(torch.addcmul(course.now, way, each(course.length, way), out=way), ball, eps, stand.space)
+            course.back(back, gradient)
+            last = step
+        ahead = _inside(_step(course, gradient, ball), ball, eps, stand.space)
         if step and not sparse:  # momentum
             ahead.lerp_(course.now, 1 - FORWARD).add_(course.now, alpha=1 - FORWARD).sub_(course.before, alpha=1 - FORWARD)
             ahead = _inside(ahead, ball, eps, stand.space)
         course.before, course.now = course.now, ahead
-    stand.look(shown(course.now, ball, eps, free))
+    stand.look(_shown(course.now, ball, eps, free))
+
+
+def _shown(change: Tensor, ball: Ball, eps: float, free: bool) -> Tensor:
+    """The change as the network is shown it; of linf one inside the box, which is the ball's."""
+    return change.round() if ball.name == "linf" and not free else shown(change, ball, eps, free)
+
+
+def _step(course: _Course, gradient: Tensor, ball: Ball) -> Tensor:
+    """A step along the gradient, which is used up."""
+    if ball.name == "linf":
+        way, length = gradient.sign_(), course.length
+    elif ball.name == "l2":
+        way, length = gradient, course.length / l2_size(gradient).clamp(min=1e-30)
+    else:
+        way, length = _sparse(gradient, course.count), course.length
+    return torch.addcmul(course.now, way, each(length, way), out=way)
 
 
 def _inside(change: Tensor, ball: Ball, eps: float, space: Pixels) -> Tensor:
@@ -146,6 +162,7 @@ class _Course:
 
     def note(self, value: Tensor, gradient: Tensor) -> None:
         """The loss and the gradient where the search is now."""
+        value = value.to(self.top)
         self.rises += value > self.value
         better = (value > self.top).nonzero()[:, 0]
         self.value = value
@@ -167,13 +184,11 @@ class _Course:
         self.count, self.count_then = count / SPARSER, count
         return fewer
 
-    def back(self, which: Tensor, gradient: Tensor) -> Tensor:
-        """Some return to their best change; the gradients where all are then."""
-        if not bool(which.any()):
-            return gradient
-        self.now, self.before = (_where(which, self.best, change) for change in (self.now, self.before))
-        self.value = torch.where(which, self.top, self.value)
-        return _where(which, self.gradient, gradient)
+    def back(self, which: Tensor, gradient: Tensor) -> None:
+        """Some return to their best change, and so does the gradient; in place."""
+        rows = which.nonzero()[:, 0]
+        for change, best in ((self.now, self.best), (self.before, self.best), (self.value, self.top), (gradient, self.gradient)):
+            change.index_copy_(0, rows, best.index_select(0, rows))
 
 
 def _sparse(gradient: Tensor, count: Tensor) -> Tensor:
@@ -182,7 +197,3 @@ def _sparse(gradient: Tensor, count: Tensor) -> Tensor:
     best = flat.abs().topk(int(many.max()), 1).indices
     taken = torch.arange(best.shape[1], device=flat.device) < many[:, None]
     return torch.zeros_like(flat).scatter_(1, best, flat.gather(1, best).sign() * taken / many[:, None]).view(gradient.shape)
-
-
-def _where(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    return torch.where(each(which, yes), yes, no)

@@ -46,7 +46,8 @@ def each(values: Tensor, like: Tensor) -> Tensor:
 
 def l2_size(change: Tensor) -> Tensor:
     """The L2 size of each change, in levels, N."""
-    return torch.linalg.vector_norm(change, dim=_all(change))
+    size: Tensor = torch.linalg.vector_norm(change, dim=_all(change))
+    return size
 
 
 def _linf_size(change: Tensor) -> Tensor:
@@ -89,16 +90,23 @@ def _l2_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Ten
 
 def _l2_whole(change: Tensor, radius: Radius) -> Tensor:
     """round(s c) at the scale s that keeps the size: for a linear loss the best whole change along c."""
-    low, high = change.floor(), change.ceil()
     most = _floor((radius * 255) ** 2)
     scale = _rounding_scale(change, radius)
     for _ in range(_TRIES):
-        out = (change * each(scale, change)).round_().clamp_(low, high)
+        out = _rounded(change, each(scale, change), bool((scale > 1).any()))
         over = l2_size(out).square_().round_() > most  # exact: sums of whole squares
         if not bool(over.any()):
             return out
         scale = torch.where(over, torch.where(scale > 1, (scale * 0.99).clamp_(min=1.0), scale * 0.99), scale)
     return torch.where(each(over, change), _l2_project(change, radius).trunc_(), out)
+
+
+def _rounded(change: Tensor, scale: Tensor, larger: bool) -> Tensor:
+    """round(s c), but nowhere past the whole levels beside c."""
+    out = change * scale
+    if larger:
+        out.sub_(change).clamp_(-0.499, 0.499).add_(change)
+    return out.round_()
 
 
 def _rounding_scale(change: Tensor, radius: Radius) -> Tensor:
@@ -107,11 +115,10 @@ def _rounding_scale(change: Tensor, radius: Radius) -> Tensor:
     sample = sample[:, :: -(-sample.shape[1] // _SAMPLE)].contiguous()
     size = l2_size(sample)
     wanted = size * (radius * 255 / l2_size(change).clamp(min=1e-12)).clamp(max=1.0)
-    floor, ceiling = sample.floor(), sample.ceil()
     low, scale = torch.zeros_like(wanted), torch.ones_like(wanted)
     high = (wanted + 1) / sample.abs().amax(1).clamp(min=1e-12)
     for _ in range(_TRIES):
-        size = l2_size((sample * scale[:, None]).round_().clamp_(floor, ceiling))
+        size = l2_size(_rounded(sample, scale[:, None], True))
         fits = size <= wanted * (1 + 1e-6)
         low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)
         if bool((fits & (size > 0.999 * wanted)).all()):
@@ -131,7 +138,8 @@ def _l2_random(change: Tensor, radius: float, generator: torch.Generator) -> Ten
 
 
 def _l1_size(change: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(change, 1, dim=_all(change))
+    size: Tensor = torch.linalg.vector_norm(change, 1, dim=_all(change))
+    return size
 
 
 def _l1_project(change: Tensor, radius: Radius) -> Tensor:
@@ -147,24 +155,32 @@ def _soften(change: Tensor, radius: Radius, most: Tensor | None = None) -> Tenso
     """Every entry nearer to zero by one threshold (and no further from it than `most`), so that the ball holds them (Duchi 2008).
 
     The sum falls with the threshold, bent where entries reach zero or come off their bound: Newton's rule, and halving where it
-    leaves the bracket.
+    leaves the bracket. Entries below it say nothing more, and are left out.
     """
-    height = change.abs()
-    limit = radius * 255 + torch.zeros_like(change[:, 0, 0, 0])
-    low, high = torch.zeros_like(limit), height.amax(_all(change))
+    flat = change.flatten(1)
+    row, place = flat.nonzero(as_tuple=True)
+    limit = radius * 255 + torch.zeros_like(flat[:, 0])
+    height = flat[row, place].abs_()
+    bound = None if most is None else most.flatten(1)[row, place]
+    low, high = torch.zeros_like(limit), flat.abs().amax(1)
     threshold = low
     for _ in range(_NEWTON):
-        out = (height - each(threshold, height)).clamp_(min=0)
-        bent = out > 0 if most is None else (out > 0) & (out < most)
-        total = (out if most is None else torch.minimum(out, most, out=out)).sum(_all(change))
+        out = (height - threshold[row]).clamp_(min=0)
+        bent = out > 0 if bound is None else (out > 0) & (out < bound)
+        out = out if bound is None else torch.minimum(out, bound, out=out)
+        total = torch.zeros_like(limit).index_add_(0, row, out)
         over = total > limit
         if not bool((over & (total > limit * (1 + _CLOSE)) | ~over & (total < limit * (1 - _CLOSE)) & (threshold > 0)).any()):
             break
         low, high = torch.where(over, threshold, low), torch.where(over, high, threshold)
-        guess = threshold + (total - limit) / bent.sum(_all(change)).clamp(min=1)
+        guess = threshold + (total - limit) / torch.zeros_like(limit).index_add_(0, row, bent.to(limit)).clamp_(min=1)
         threshold = torch.where((guess > low) & (guess < high), guess, (low + high) / 2)
-    total = out.sum(_all(change))
-    return out.mul_(each((limit / total.clamp(min=1e-12)).clamp(max=1.0), out)).copysign_(change)
+        above = (height > low[row]).nonzero()[:, 0]
+        if 2 * len(above) < len(row):
+            row, place, height = row[above], place[above], height[above]
+            bound = None if bound is None else bound[above]
+    out.mul_((limit / total.clamp(min=1e-12)).clamp_(max=1.0)[row])
+    return torch.zeros_like(flat).index_put_((row, place), out.copysign_(flat[row, place])).view(change.shape)
 
 
 def _l1_whole(change: Tensor, radius: Radius) -> Tensor:
@@ -176,7 +192,7 @@ def _l1_whole(change: Tensor, radius: Radius) -> Tensor:
     flat = change.flatten(1)
     cut = flat.trunc()
     left = (torch.minimum(size.round(), _floor(radius * 255) + torch.zeros_like(size)) - cut.abs().sum(1)).clamp_(min=0)
-    best = (flat - cut).abs_().topk(min(int(left.max()), flat.shape[1]), 1) 
+    best = (flat - cut).abs_().topk(min(int(left.max()), flat.shape[1]), 1)
     chosen = (torch.arange(best.values.shape[1], device=flat.device) < left[:, None]) & (best.values > 0)
     return cut.scatter_add_(1, best.indices, flat.gather(1, best.indices).sign_().mul_(chosen)).view(change.shape)
 
@@ -201,7 +217,7 @@ def _l0_size(change: Tensor) -> Tensor:
 def _l0_project(change: Tensor, radius: Radius) -> Tensor:
     """The largest entries alone, as many as the radius says."""
     flat = change.flatten(1)
-    count = _floor(radius + torch.zeros_like(flat[:, 0])).clamp_(max=flat.shape[1])
+    count = (torch.zeros_like(flat[:, 0]) + _floor(radius)).clamp_(max=flat.shape[1])
     best = flat.abs().topk(int(count.max()), 1).indices
     kept = flat.gather(1, best).mul_(torch.arange(best.shape[1], device=flat.device) < count[:, None])
     return torch.zeros_like(flat).scatter_(1, best, kept).view(change.shape)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hoodwink.attacks.balls import find_ball
 from hoodwink.attacks.losses import find_loss
-from hoodwink.attacks.pgd import ascend, space_of
+from hoodwink.attacks.pgd import ascend, space_of, step_sizes
 from hoodwink.attacks.queries import Queries, as_queries
 from hoodwink.attacks.standing import Standing
 
@@ -40,5 +40,6 @@ def fgsm(
     if random_start:
         start = stand.space.clip(ball.random(start, eps, generator))
     if len(labels):
-        ascend(stand, ball, start, [255 * eps], eps=eps, momentum=0.0, loss=find_loss(loss), free=free)
+        sizes = step_sizes(eps, 1, eps, whole=norm == "linf" and not free)
+        ascend(stand, ball, start, sizes, eps=eps, momentum=0.0, loss=find_loss(loss), free=free)
     return stand.pictures

@@ -17,7 +17,7 @@ from hoodwink.attacks.polish import polish
 from hoodwink.attacks.queries import Queries, as_queries
 
 LAST = 0.01  # the last step and the last change of the radius, in parts of the first ones
-DUAL = {  # how steep a gradient is along the steepest change of size one
+DUAL: dict[str, Callable[[Tensor], Tensor]] = {  # how steep a gradient is along the steepest change of size one
     "linf": lambda gradient: gradient.abs().sum((1, 2, 3)),
     "l2": l2_size,
     "l1": lambda gradient: gradient.abs().amax((1, 2, 3)),
@@ -67,9 +67,7 @@ def fmn(
     return nearest.pictures
 
 
-def _radius(
-    lead: Tensor, size: Tensor, gradient: Tensor, radius: Tensor, best: Tensor, ball: Ball, rate: float, unit: float
-) -> Tensor:
+def _radius(lead: Tensor, size: Tensor, gradient: Tensor, radius: Tensor, best: Tensor, ball: Ball, rate: float, unit: float) -> Tensor:
     """The next radius, in levels: smaller after a fall, larger after none; before the first, as large as the gradient says.
 
     unit: sizes come in steps of it, so that one below the best is the most that is worth a look.

@@ -49,8 +49,8 @@ class Nearest:
             return loss(logits, *(None if classes is None else classes[part] for classes in (self.up, self.down)))
 
         logits, gradient = self.queries.slopes(self.space.decode(change), asked)
-        lead, size = self._note(change, logits)
-        return (*self.kept(lead, size), *self.kept(gradient))
+        lead, size, gradient = self.kept(*self._note(change, logits), gradient)
+        return lead, size, gradient
 
     def look(self, change: Tensor) -> Tensor:
         """The lead of a change."""

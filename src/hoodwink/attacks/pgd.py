@@ -58,21 +58,29 @@ def pgd(
 
 def ascend(stand: Standing, ball: Ball, change: Tensor, sizes: list[float], *, eps: float, momentum: float, loss: Loss, free: bool) -> None:
     """One run of steps of the given sizes (levels) from a change, and a last look; `stand` keeps what was found."""
+    show = _as_it_is if ball.name == "linf" and all(size.is_integer() for size in sizes) else shown
+    change = change if free else shown(change, ball, eps, free)
     average = torch.zeros_like(change)
     for size in sizes:
-        gradient = stand.slope(shown(change, ball, eps, free), loss)[1]
+        gradient = stand.slope(show(change, ball, eps, free), loss)[1]
         if not len(stand):
             return
         change, average = stand.kept(change, average)
         scale = torch.linalg.vector_norm(gradient, 1, dim=(1, 2, 3)).clamp_(min=1e-30)
         average.mul_(momentum).addcdiv_(gradient, each(scale, gradient))
-        change = stand.space.clip(ball.project(change.add(ball.steepest(average), alpha=size), eps))
-    stand.look(shown(change, ball, eps, free))
+        ahead = change.add(ball.steepest(average), alpha=size)
+        # The box of linf is the ball's; and whole steps from whole levels lead to whole levels.
+        change = stand.space.clip(ahead if ball.name == "linf" else ball.project(ahead, eps))
+    stand.look(show(change, ball, eps, free))
 
 
 def shown(change: Tensor, ball: Ball, eps: float, free: bool) -> Tensor:
     """The change as the network is shown it: on whole levels inside the ball, unless the search is free."""
     return change if free else ball.whole(change, eps)
+
+
+def _as_it_is(change: Tensor, ball: Ball, eps: float, free: bool) -> Tensor:
+    return change
 
 
 def space_of(pictures: Tensor, norm: str, eps: float, free: bool = False) -> Pixels:

@@ -74,6 +74,8 @@ def _search(
         for window in windows:
             _paint(change, window.where, window.after)
         lead = stand.look(change)
+        if not len(stand):
+            return
         change, best = stand.kept(change, best)
         better = lead > best
         for window in windows:
@@ -163,7 +165,8 @@ def _gather(change: Tensor, space: Pixels, side: int, eps: float, free: bool, ge
 
 
 def _size(window: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(window, dim=2, keepdim=True).clamp(min=1e-12)
+    size: Tensor = torch.linalg.vector_norm(window, dim=2, keepdim=True)
+    return size.clamp_(min=1e-12)
 
 
 def _bumps(side: int) -> Tensor:

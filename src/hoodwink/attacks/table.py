@@ -7,13 +7,23 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from hoodwink.attacks.apgd import apgd
 from hoodwink.attacks.climb import climb
+from hoodwink.attacks.ddn import ddn
+from hoodwink.attacks.fgsm import fgsm
+from hoodwink.attacks.fmn import fmn
+from hoodwink.attacks.pgd import pgd
 from hoodwink.attacks.shrink import shrink
+from hoodwink.attacks.square import square
 
 
 @dataclass(frozen=True)
 class Row:
-    """One attack. goal: "budget" (the best inside a ball) or "minimal" (the nearest that fools). knowledge: what it asks of the network."""
+    """One attack.
+
+    goal: "budget" (the best inside a ball) or "minimal" (the nearest that fools). knowledge: what it asks of the network, "gradient"
+    or "scores" alone. source: the paper.
+    """
 
     function: Callable[..., Tensor]
     goal: str
@@ -30,7 +40,13 @@ class Row:
 ATTACKS = {
     row.name: row
     for row in (
+        Row(fgsm, "budget", ("linf", "l2", "l1"), "gradient", "Goodfellow et al. 2015, arXiv:1412.6572"),
+        Row(pgd, "budget", ("linf", "l2", "l1"), "gradient", "Madry et al. 2018, arXiv:1706.06083"),
+        Row(apgd, "budget", ("linf", "l2", "l1"), "gradient", "Croce and Hein 2020, arXiv:2003.01690; 2021, arXiv:2103.01208"),
         Row(climb, "budget", ("linf", "l2", "l1", "l0"), "gradient", "this project: docs/explanation/objective.md"),
         Row(shrink, "minimal", ("linf", "l2", "l1", "l0"), "gradient", "this project: docs/explanation/rounding.md"),
+        Row(ddn, "minimal", ("l2",), "gradient", "Rony et al. 2019, arXiv:1811.09600"),
+        Row(fmn, "minimal", ("linf", "l2", "l1", "l0"), "gradient", "Pintor et al. 2021, arXiv:2102.12827"),
+        Row(square, "budget", ("linf", "l2"), "scores", "Andriushchenko et al. 2020, arXiv:1912.00049"),
     )
 }

@@ -24,12 +24,14 @@ class _Around(TorchFunctionMode):
         self.last: tuple[Tensor, Tensor] | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _FLAT and isinstance(args[0], Tensor) and args[0].is_floating_point():
-            exact = args[0].detach().clone()
-            return args[0] + (func(exact, *args[1:], **(kwargs or {})) - args[0].detach())
-        out = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        shown = args[0] if args else kwargs.get("input")
+        if func in _FLAT and isinstance(shown, Tensor) and shown.is_floating_point():
+            rest = {name: value for name, value in kwargs.items() if name != "input"}
+            return shown + (func(shown.detach().clone(), *args[1:], **rest) - shown.detach())
+        out = func(*args, **kwargs)
         if func in _SOFTMAX:
-            self.last = (out, args[0] if args else (kwargs or {})["input"])
+            self.last = (out, shown)
         return out
 
 
@@ -40,7 +42,8 @@ def around(network: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """
 
     def logits(pictures: Tensor) -> Tensor:
-        with _Around() as mode:
+        mode = _Around()
+        with mode:
             out = network(pictures)
         if mode.last is not None and mode.last[0] is out:
             return mode.last[1]

@@ -103,7 +103,7 @@ def attack(
     for number, part in enumerate(work.parts(np.arange(len(truth)))):
         generator = torch.Generator().manual_seed(seed + number)
         _send(
-            work, part, row, {**_taken(row, asked), "generator": generator}, None if goals is None else goals[part], eps, ball, free, found
+            work, part, row, _taken(row, {**asked, "generator": generator}), None if goals is None else goals[part], eps, ball, free, found
         )
     wanted = found.answers != truth if goals is None else found.answers == goals
     near = True if eps is None else found.distance <= eps * (1 + 1e-6) + 1e-6
@@ -166,6 +166,8 @@ def _send(
     """Send the attack to one batch and note what came of it."""
     sight = work.sights.of(*work.size(part[0]))
     queries, pictures, labels = work.queries(sight, free), work.tensor(part), work.targets(part)
+    if row.name == "shrink":
+        pictures = pictures.contiguous()  # it takes each picture as one row
     wanted = {} if goals is None else {"target": torch.from_numpy(goals).to(labels.device)}
     try:
         made = row.function(queries, pictures, labels, **asked, **wanted)
@@ -184,7 +186,8 @@ def _settled(made: Tensor, pictures: Tensor, norm: str, eps: float | None, free:
     ball, levels = find_ball(norm, _BALLS), (pictures * 255).round()
     change = (made.to(pictures).clamp(0, 1) * 255 - levels).nan_to_num(0.0)
     if eps is not None:
-        change = ball.project(change, eps) if free else ball.whole(change, eps)
+        change = ball.project(change, eps)
+        change = change if free else ball.whole(change, eps)
     elif not free:
         change = change.round()
     return (levels + change).clamp(0, 255) / 255

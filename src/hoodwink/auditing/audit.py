@@ -144,6 +144,7 @@ class _Audit:
             falls,
             sum(self.moved) / len(self.moved) if self.moved else None,
             work.disputed,
+            len(wrong),
         )
         return AuditResult(
             by_eps=by_eps,
@@ -182,7 +183,9 @@ class _Audit:
     def _one_ball(self, work: Work, plan: Plan, case: Case, probe: trust.Probe) -> None:
         plan.run(case)
         for name, levels in self.given.given:
-            work.attack(case, f"given: {name}", work.standing(case), _given(levels), given=work.standing(case))
+            sight = work.sights.of(*work.size(0))  # they are all of one size
+            seen = levels[:, :, sight.rows, sight.columns]
+            work.attack(case, f"given: {name}", work.standing(case), _given(seen), given=work.standing(case))
         if self.given.objective is not None:
             work.attack(case, "objective", work.standing(case), pgd, loss=self.given.objective, steps=50, restarts=2)
         for name, attack in self.given.own:
@@ -242,18 +245,15 @@ class _Audit:
         found = _felled(work, self.asked.cases)
         if run is not None:
             found = Felled.read(run.write(FOOLED, found.pack())) if len(found) else found
-        wrong = {}
-        for index, why in zip(
-            found.index.tolist(),
-            holding(found, [asdict(case) for case in self.asked.cases], self.model, draws=DRAWS if work.sights.random else 1),
-            strict=True,
-        ):
+        cases, wrong = self.asked.cases, []
+        faults = holding(found, [asdict(case) for case in cases], self.model, draws=DRAWS if work.sights.random else 1)
+        for index, k, why in zip(found.index.tolist(), found.case.tolist(), faults, strict=True):
             if why:
-                wrong[index] = why
-                work.forget(index)
+                wrong.append(f"picture {index}: {why} when it is judged from its file, so it counts as standing ({cases[k].norm})")
+                work.forget(cases[k].norm, index)
         if wrong and run is not None:
-            run.write(FOOLED, _felled(work, self.asked.cases).pack())
-        return [f"picture {index}: {why} when it is judged from its file, so it counts as standing" for index, why in wrong.items()]
+            run.write(FOOLED, _felled(work, cases).pack())
+        return wrong
 
 
 def _given(levels: Levels) -> Attack:
@@ -266,20 +266,25 @@ def _given(levels: Levels) -> Attack:
 
 
 def _felled(work: Work, cases: Sequence[Case]) -> Felled:
-    indices = sorted(work.at)
-    pictures = [work.journal.fetch(work.at[index][1], work.picture(index).shape) for index in indices]
+    """The felling pictures by index, of each norm one."""
+    found = sorted((index, cases.index(case), at) for (_, index), (case, at) in work.at.items())
+    indices = [index for index, _, _ in found]
     return Felled(
-        pictures=pictures,
+        pictures=[work.journal.fetch(at, work.picture(index).shape) for index, _, at in found],
         originals=[work.picture(index) for index in indices],
         index=np.array(indices, dtype=np.int64),
         label=work.labels[indices] if indices else np.zeros(0, dtype=np.int64),
-        case=np.array([cases.index(work.at[index][0]) for index in indices], dtype=np.int64),
+        case=np.array([case for _, case, _ in found], dtype=np.int64),
     )
 
 
 def _pictures(work: Work) -> Levels | list[Levels]:
-    """For each picture the one that fells it, or the original."""
-    out = [work.journal.fetch(work.at[k][1], work.picture(k).shape) if k in work.at else work.picture(k) for k in range(len(work))]
+    """For each picture the one that fells it in the last ball, or the original."""
+    last = list(work.felled)[-1]
+    out = [
+        work.journal.fetch(work.at[last.norm, k][1], work.picture(k).shape) if k in work.felled[last] else work.picture(k)
+        for k in range(len(work))
+    ]
     return np.stack(out) if isinstance(work.pictures, np.ndarray) else out
 
 
@@ -296,6 +301,8 @@ def _check(model: Model, pictures: Pictures, labels: Labels | Sequence[int] | No
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != channels:
             shape = " x ".join(map(str, pictures.shape))
             raise AuditError(f"pictures: uint8 N x H x W x {channels} was wanted, {pictures.dtype} {shape} came")
+    elif isinstance(pictures, (list, tuple)):
+        pictures = [_one(levels, k, channels) for k, levels in enumerate(pictures)]
     if labels is None:
         own = [int(model.outputs(model.encode(pictures[k])).argmax()) for k in range(len(pictures))]
         return pictures, np.array(own, dtype=np.int64), ("there are no labels: the network's own first answers were taken for them",)
@@ -307,6 +314,16 @@ def _check(model: Model, pictures: Pictures, labels: Labels | Sequence[int] | No
             f"labels: numbers in 0..{len(model.classes) - 1} were wanted, there is {int(truth.min() if truth.min() < 0 else truth.max())}"
         )
     return pictures, truth.astype(np.int64), ()
+
+
+def _one(levels: Any, index: int, channels: int) -> Levels:
+    """One picture of a list, uint8 H x W x C."""
+    found = np.asarray(levels.cpu() if isinstance(levels, Tensor) else levels)
+    found = found[..., None] if found.ndim == 2 and channels == 1 else found
+    if found.dtype != np.uint8 or found.ndim != 3 or found.shape[2] != channels or not found.size:
+        shape = " x ".join(map(str, found.shape))
+        raise AuditError(f"pictures: uint8 H x W x {channels} was wanted for each, picture {index} is {found.dtype} {shape}")
+    return found
 
 
 def _open(out: Path, asked: Settings, model: Model, given: Help, pictures: Pictures, labels: Labels, resume: bool, force: bool) -> Run:
@@ -345,18 +362,24 @@ def _keep(run: Run, result: AuditResult) -> None:
     """Write what came into the run folder: claims, answer, survivors, report."""
     from hoodwink.evidence.audit_report import audit_report_html
 
+    random = any(sign.found for sign in result.signs if sign.name == trust.RANDOM)
     claims = [
         {
             "kind": "audit",
             "file": FOOLED,
             "model": 0,
-            "values": {**asdict(one.case), "cases": [asdict(c.case) for c in result.by_eps], "felled": one.felled},
+            "values": {
+                **asdict(one.case),
+                "cases": [asdict(c.case) for c in result.by_eps],
+                "felled": one.felled,
+                "draws": DRAWS if random else 1,
+            },
         }
         for one in result.by_eps
         if one.felled
     ]
     run.update(claims=claims, result=result.to_json())
-    for name in (JOURNAL, FOUND):
-        (run.directory / name).unlink(missing_ok=True) if name == FOUND else run.event(wrote=name)
+    run.event(wrote=JOURNAL)
     run.write("report.html", audit_report_html(run.directory).encode())
     run.finish()
+    (run.directory / FOUND).unlink(missing_ok=True)  # last: before that a killed audit may still need it

@@ -11,10 +11,10 @@ CONFIDENCE = 0.95
 
 def at_least(hits: int, count: int, share: float) -> float:
     """The chance of so many hits or more in `count` draws that each hit with the chance `share`."""
-    if hits <= 0 or share >= 1:
-        return 1.0
-    if hits > count or share <= 0:
-        return 0.0
+    if hits <= 0 or hits > count:
+        return float(hits <= 0)
+    if not 0 < share < 1:
+        return float(share >= 1)
     logs = np.concatenate([[0.0], np.log(np.arange(1, count + 1)).cumsum()])  # of factorials: they themselves overflow from 171 on
     k = np.arange(hits, count + 1)
     terms = logs[count] - logs[k] - logs[count - k] + k * np.log(share) + (count - k) * np.log1p(-share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hoodwink.pictures.levels import Levels
+from hoodwink.runs import write_atomic
 
 JOURNAL, FOUND = "journal.jsonl", "found.bin"
 Line = dict[str, Any]
@@ -19,13 +21,14 @@ Line = dict[str, Any]
 class Journal:
     """Batches of lines, each written in one piece with its last line ("end"), and the pictures found, appended to a file beside it.
 
-    Without a folder everything stays in memory. A batch that was cut short by a crash is as if it had not been begun.
+    Without a folder everything stays in memory. A batch that was cut short by a crash, or of which a line or a picture was lost or
+    changed, is as if it had not been begun.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self._batches: dict[str, list[Line]] = {}
-        self._memory: list[bytes] = []
+        self._memory: list[bytes] = []  # pictures; of a folder those that are not yet on the disk
         self._end = 0
         if folder is not None and (folder / JOURNAL).is_file():
             self._read(folder / JOURNAL)
@@ -37,12 +40,8 @@ class Journal:
     def store(self, levels: Levels) -> int:
         """Keep a picture and return where it lies; it lasts from the next `write` on."""
         data, at = levels.tobytes(), self._end
-        if self.folder is None:
-            self._memory.append(data)
-            self._end += 1
-            return at
-        _append(self.folder / FOUND, data, at)
-        self._end += len(data)
+        self._memory.append(data)
+        self._end += 1 if self.folder is None else len(data)
         return at
 
     def fetch(self, at: int, shape: tuple[int, ...]) -> Levels:
@@ -59,41 +58,53 @@ class Journal:
         """Write a batch in one piece and return it with its last line; it is on the disk when this returns."""
         batch = [*lines, {"batch": key, "end": len(lines), "found": self._end, **end}]
         if self.folder is not None:
+            found = b"".join(self._memory)
+            if found:
+                _append(self.folder / FOUND, found, self._end - len(found))
+                self._memory.clear()
             # Floats travel as text that reads back to the same bits, so that a resumed plan decides as the first one did.
-            data = "".join(json.dumps(line if "batch" in line else {"batch": key, **line}, allow_nan=False) + "\n" for line in batch)
+            data = b"".join(_line(line if "batch" in line else {"batch": key, **line}) for line in batch)
             with open(self.folder / JOURNAL, "ab", buffering=0) as file:
-                file.write(data.encode())
+                file.write(data)
                 os.fsync(file.fileno())
         self._batches[key] = batch
         return batch
 
     def _read(self, path: Path) -> None:
-        """Read the finished batches, and cut off what follows the last of them."""
+        """Read the whole batches, and take what else there is out of the file."""
         pending: list[Line] = []
-        kept = at = 0
-        for raw in path.read_bytes().splitlines(keepends=True):
+        data, whole, start, at = path.read_bytes(), [], 0, 0
+        stored = path.with_name(FOUND).stat().st_size if path.with_name(FOUND).is_file() else 0
+        for raw in data.splitlines(keepends=True):
             at += len(raw)
             line = _parse(raw)
-            if line is None or (pending and line.get("batch") != pending[0].get("batch")):
-                pending = []
+            if line is None or (pending and line["batch"] != pending[0]["batch"]):
+                pending, start = [], at if line is None else at - len(raw)
             if line is None:
                 continue
             pending.append(line)
             if "end" in line:
-                if line["end"] == len(pending) - 1:
+                there = line["found"] <= stored or not any("at" in one for one in pending)
+                if line["end"] == len(pending) - 1 and there:
                     self._batches[line["batch"]] = pending
-                    self._end, kept = line["found"], at
-                pending = []
-        with open(path, "r+b") as file:
-            file.truncate(kept)
+                    self._end = min(line["found"], stored)
+                    whole.append(data[start:at])
+                pending, start = [], at
+        if sum(map(len, whole)) < len(data):
+            write_atomic(path, b"".join(whole))
+
+
+def _line(line: Line) -> bytes:
+    """A line as text with its own checksum at the end."""
+    text = json.dumps(line)
+    return f'{text[:-1]}, "sum": {zlib.crc32(text.encode())}}}\n'.encode()
 
 
 def _parse(raw: bytes) -> Line | None:
-    if not raw.endswith(b"\n"):
-        return None
+    """What `_line` made; None for anything else."""
     with suppress(ValueError):
         line = json.loads(raw)
-        if isinstance(line, dict):
+        if isinstance(line, dict) and line.pop("sum", None) is not None and _line(line) == raw:
             return line
     return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
+from math import inf
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,7 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget(search=12, aims=4, short=8, targets=1),
-    "standard": Budget(search=12, aims=9, short=10, targets=3, long=40, far=4, restarts=3),
+    "standard": Budget(search=12, aims=9, short=10, targets=3, long=40, far=3, restarts=4, share=0.04),
     "exhaustive": Budget(search=50, aims=9, short=25, targets=9, long=100, far=9, restarts=3, group=None),
 }
 
@@ -82,6 +84,10 @@ class Settings:
             _check(case)
         if self.budget not in BUDGETS:
             raise AuditError(f"budget: one of {', '.join(BUDGETS)} was wanted, not {self.budget!r}")
+        if self.sentinels < 0:
+            raise AuditError(f"sentinels: a number from 0 was wanted, not {self.sentinels}")
+        if self.batch is not None and self.batch < 1:
+            raise AuditError(f"batch: a number from 1 was wanted, not {self.batch}")
         if self.precision not in ("float32", "bfloat16"):
             raise AuditError(f"precision: float32 or bfloat16 was wanted, not {self.precision!r}")
 
@@ -92,7 +98,7 @@ class Settings:
 
 def make_cases(eps: float | Sequence[float], norm: str | Sequence[str]) -> tuple[Case, ...]:
     """Every norm with every eps, each norm's from small to large; equal ones once."""
-    sizes = sorted({float(one) for one in ([eps] if isinstance(eps, (int, float)) else eps)})
+    sizes = sorted({float(one) for one in ([eps] if isinstance(eps, Real) else eps)})  # type: ignore[union-attr]
     norms = [norm] if isinstance(norm, str) else list(dict.fromkeys(norm))
     return tuple(Case(name, size) for name in norms for size in sizes)
 
@@ -101,6 +107,8 @@ def _check(case: Case) -> None:
     if case.norm not in ("linf", "l2", "l1"):
         wanted = "linf, l2 or l1 was wanted" if case.norm in NORMS else f"one of {', '.join(NORMS[:3])} was wanted"
         raise AuditError(f"norm: {wanted}, not {case.norm!r}")
+    if case.eps == inf:
+        raise AuditError("eps: a finite number was wanted, not inf")
     try:
         radius(case.eps, case.norm)
     except ValueError as error:

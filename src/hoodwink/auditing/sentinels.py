@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,13 @@ from hoodwink.attacks.fmn import fmn
 from hoodwink.attacks.pgd import pgd
 from hoodwink.attacks.queries import Queries
 from hoodwink.attacks.square import square
+from hoodwink.auditing.chance import bounds
 from hoodwink.auditing.plan import Plan, ranked
 from hoodwink.auditing.records import Case, Sample
 from hoodwink.auditing.work import Attack, Rows, Work
 
 QUERIES = 5000  # of Square, as AutoAttack asks (Croce and Hein 2020)
 _STEPS = 100
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -124,19 +123,4 @@ def interval(felled: int, count: int, all: int) -> tuple[float, float]:
         return (0.0, 1.0) if all else (0.0, 0.0)
     if count == all:
         return felled / count, felled / count
-    low = 0.0 if felled == 0 else _root(lambda p: 1 - _below(felled - 1, count, p), 1 - _CONFIDENCE)
-    high = 1.0 if felled == count else _root(lambda p: 1 - _below(felled, count, p), _CONFIDENCE)
-    return low, high
-
-
-def _below(felled: int, count: int, p: float) -> float:
-    """The chance that of `count` at most so many fall."""
-    return sum(comb(count, k) * p**k * (1 - p) ** (count - k) for k in range(felled + 1))
-
-
-def _root(rising: Callable[[float], float], wanted: float) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < wanted else (low, middle)
-    return (low + high) / 2
+    return bounds(felled, count)

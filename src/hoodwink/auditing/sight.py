@@ -20,22 +20,16 @@ _WANTED = 4.0  # the median gap that others are scaled to
 class Sight:
     """What a network sees of pictures of one size.
 
-    rows, columns: the part of a picture that it sees. judge: the original network, from that part on the grid k/255. search: the
-    prepared one, whose logits may be scaled; free: the same off the grid.
+    rows, columns: the part of a picture that it sees. judge: the original network, from that part on the grid k/255; judge_free: off
+    it. search, free: the prepared one, whose logits may be scaled, on the grid and off it.
     """
 
     rows: slice
     columns: slice
     judge: Logits
+    judge_free: Logits
     search: Logits
     free: Logits
-
-    def labels(self, part: Tensor, random: bool) -> Tensor:
-        """The labels that the original network gives to parts on the grid, int64 N; of a random one the most frequent."""
-        with torch.no_grad():
-            if not random:
-                return self.judge(part).argmax(1)
-            return torch.stack([self.judge(part).argmax(1) for _ in range(DRAWS)]).mode(0).values
 
 
 @dataclass
@@ -58,25 +52,29 @@ class Sights:
         return self._made[height, width]
 
     def _make(self, height: int, width: int) -> Sight:
-        twin = self.model.preprocess(height, width)
-        plain = _Plain(twin.mean, twin.std) if not twin.resize.passes else twin
+        twin, spot = self.model.preprocess(height, width), self.model.card.input.geometry(height, width)
+        plain = twin if twin.resize.passes else _Plain(twin.mean, twin.std, *spot.size)
 
         def judge(part: Tensor) -> Tensor:
             return self.model.outputs(twin(part).contiguous()).float()
+
+        def judge_free(part: Tensor) -> Tensor:
+            return self.model.outputs(plain(part).contiguous()).float()
 
         def search(part: Tensor) -> Tensor:
             seen = plain(part)
             logits = self.network(seen) if not self.random else torch.stack([self.network(seen) for _ in range(DRAWS)]).mean(0)
             return logits if self.scale == 1 else logits * self.scale
 
-        return Sight(twin.rows, twin.columns, judge, search, search)
+        return Sight(twin.rows, twin.columns, judge, judge_free, search, search)
 
 
 class _Plain:
     """The preprocessing of pictures that are not resized: on the grid the same numbers, and off it no rounding."""
 
-    def __init__(self, mean: Tensor, std: Tensor) -> None:
-        self.mean, self.std = mean, std
+    def __init__(self, mean: Tensor, std: Tensor, height: int, width: int) -> None:
+        # Spread over the picture: beside three channels that lie last in memory, numbers for each channel would cost three times as much.
+        self.mean, self.std = (value.expand(-1, -1, height, width).contiguous(memory_format=torch.channels_last) for value in (mean, std))
 
     def __call__(self, part: Tensor) -> Tensor:
         return part.sub(self.mean).div(self.std)

@@ -41,7 +41,7 @@ def tally(work: Work, case: Case, sample: Sample | None, done: bool, asked: Sett
 
 def _size(work: Work, index: int, case: Case) -> float:
     """How far the felling picture of an index is from its original, in [0, 1] units."""
-    found = distances(work.picture(index), work.journal.fetch(work.at[index][1], work.picture(index).shape))
+    found = distances(work.picture(index), work.journal.fetch(work.at[case.norm, index][1], work.picture(index).shape))
     return found.linf / 255 if case.norm == "linf" else float(getattr(found, case.norm))
 
 

@@ -17,7 +17,7 @@ from hoodwink.attacks.objectives import MARGIN
 from hoodwink.attacks.queries import Queries
 from hoodwink.auditing.journal import Journal, Line
 from hoodwink.auditing.records import Case, Labels
-from hoodwink.auditing.sight import Sight, Sights
+from hoodwink.auditing.sight import DRAWS, Logits, Sight, Sights
 from hoodwink.pictures.levels import Levels
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -35,8 +35,8 @@ class Work:
     """Pictures, labels and a network, and what is known of each picture so far; everything passes through the journal.
 
     right: bool N, rightly classified. felled[case], free[case]: which stage felled a picture on the grid, and off it. lead[case]: the
-    best lead seen, N. at[picture]: the ball, and where in the journal's store a picture lies that fells it. gradients, forwards: int64
-    N, sentinels apart. disputed: finds of the prepared network that the original did not confirm.
+    best lead seen, N. at[norm, picture]: the ball, and where in the journal's store a picture lies that fells it. gradients, forwards:
+    int64 N, sentinels apart. disputed: finds of the prepared network that the original did not confirm.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Work:
         self.felled: dict[Case, dict[int, str]] = {}
         self.free: dict[Case, dict[int, str]] = {}
         self.lead: dict[Case, Leads] = {}
-        self.at: dict[int, tuple[Case, int]] = {}
+        self.at: dict[tuple[str, int], tuple[Case, int]] = {}
         self.gradients, self.forwards = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         self.batches: list[dict[str, Any]] = []
         self.disputed = 0
-        self._fit: int | None = batch
+        self._last: Queries | None = None
         self._shapes = pictures.shape[1:] if isinstance(pictures, np.ndarray) else [self.picture(i).shape for i in range(count)]
 
     def __len__(self) -> int:
@@ -139,12 +139,13 @@ class Work:
                 out[place[line["picture"]]] = np.inf if line["felled"] else line["lead"]
         return out
 
-    def forget(self, index: int) -> None:
-        """A picture's fall did not hold in its file: it stands again, in every ball."""
+    def forget(self, norm: str, index: int) -> None:
+        """A picture's fall did not hold in its file: it stands again, in every ball of the norm."""
         for case in self.felled:
-            self.felled[case].pop(index, None)
-            self.free[case].pop(index, None)
-        del self.at[index]
+            if case.norm == norm:
+                self.felled[case].pop(index, None)
+                self.free[case].pop(index, None)
+        del self.at[norm, index]
 
     def tensor(self, rows: Rows) -> Tensor:
         """Pictures of one size as the network sees them: [0, 1], N x C x h x w, the seen part only."""
@@ -158,8 +159,13 @@ class Work:
         return torch.from_numpy(self.labels[rows]).to(self.sights.model.device)
 
     def queries(self, sight: Sight, free: bool = False) -> Queries:
-        """Queries to the searched network; a batch that did not fit once is not tried again."""
-        return Queries(sight.free if free else sight.search, batch=self._fit, say=self.say)
+        """Queries to the searched network."""
+        return self.ask(sight.free if free else sight.search)
+
+    def ask(self, function: Logits) -> Queries:
+        """Queries to a function of pictures; a batch that did not fit once is not tried again."""
+        self._last = Queries(function, batch=self.batch if self._last is None else self._last.batch, say=self.say)
+        return self._last
 
     def _do(self, name: str, rows: Rows, send: Callable[[Rows, str], list[Line]], **about: Any) -> Iterator[tuple[Rows, list[Line]]]:
         """Each batch's lines, from the journal or done now."""
@@ -168,7 +174,7 @@ class Work:
         for number, part in enumerate(parts):
             key = f"{name} #{number}"
             lines = self.journal.batch(key)
-            if lines is None:
+            if lines is None or [line["picture"] for line in lines[:-1]] != part.tolist():
                 if self.deadline is not None and time.monotonic() > self.deadline and about["stage"] != "clean":
                     raise OutOfTime
                 begun = time.perf_counter()
@@ -194,8 +200,7 @@ class Work:
                 yield np.array(members[start : start + count])
 
     def _classify(self, part: Rows, key: str) -> list[Line]:
-        sight = self.sights.of(*self.size(part[0]))
-        labels = sight.labels(self.tensor(part), self.sights.random).cpu().numpy()
+        labels = self._labels(self.sights.of(*self.size(part[0])).judge, self.tensor(part)).cpu().numpy()
         return [{"picture": int(i), "right": bool(label == self.labels[i]), "forwards": 1} for i, label in zip(part, labels, strict=True)]
 
     def _note(self, part: Rows, ask: Ask) -> list[Line]:
@@ -212,12 +217,12 @@ class Work:
         found = attack(
             queries, pictures, labels, norm=case.norm, eps=case.eps, generator=generator, **({"free": True} if free else {}), **asked
         )
+        pictures, labels = self.tensor(part), self.targets(part)  # anew: an attack of the user's may have written into its own
         found = inside(found, pictures, case, free)
         lead = margin(queries.logits(found), None, labels)
-        self._fit = queries.batch
         felled = lead > 0
-        if not free and bool(felled.any()):
-            felled = self._confirm(sight, found, labels, felled)
+        if bool(felled.any()):
+            felled = self._confirm(sight, found, labels, felled, free)
         lines = [
             {"picture": int(index), "felled": bool(fell), "lead": float(value)}
             for index, fell, value in zip(part, felled, lead, strict=True)
@@ -226,18 +231,27 @@ class Work:
             lines[k]["at"] = self.journal.store(self._whole(int(part[k]), found[k], sight))
         return self._counted(lines, queries)
 
-    def _confirm(self, sight: Sight, found: Tensor, labels: Tensor, felled: Tensor) -> Tensor:
-        """Ask the original network; near a tie one by one, as a file is judged."""
+    def _confirm(self, sight: Sight, found: Tensor, labels: Tensor, felled: Tensor, free: bool) -> Tensor:
+        """Ask the original network about those that the searched one says fell."""
         rows = felled.nonzero()[:, 0]
-        part, own = (found[rows] * 255).round().div(255), labels[rows]
-        fell = sight.labels(part, self.sights.random) != own
-        if not self.sights.random:
-            with torch.no_grad():
-                near = margin(sight.judge(part), None, own).abs() < MARGIN
-            for k in near.nonzero()[:, 0].tolist():
-                fell[k] = bool(sight.labels(part[k : k + 1], False) != own[k : k + 1])
+        fell = self._labels(sight.judge_free if free else sight.judge, found[rows]) != labels[rows]
         self.disputed += int((~fell).sum())
         return felled.index_put((rows,), fell)
+
+    def _labels(self, judge: Logits, part: Tensor) -> Tensor:
+        """The labels that the original network gives, int64 N; near a tie one by one, as a file is judged.
+
+        Of a network that answers at random the most frequent of several.
+        """
+        queries = self.ask(judge)
+        if self.sights.random:
+            return torch.stack([queries.logits(part).argmax(1) for _ in range(DRAWS)]).mode(0).values
+        logits = queries.logits(part)
+        best = logits.topk(2, 1).values
+        labels, size = logits.argmax(1), logits.abs().amax(1).clamp(max=1)  # of tiny logits the differences that mean something are tiny
+        for k in (best[:, 0] - best[:, 1] < MARGIN * size).nonzero()[:, 0].tolist():
+            labels[k] = queries.logits(part[k : k + 1])[0].argmax()
+        return labels
 
     def _whole(self, index: int, part: Tensor, sight: Sight) -> Levels:
         """The whole picture, uint8, with the part that was searched put in."""
@@ -258,7 +272,7 @@ class Work:
         self.free[case].setdefault(index, stage)
         if not free:
             self.felled[case].setdefault(index, stage)
-            self.at.setdefault(index, (case, line["at"]))
+            self.at.setdefault((case.norm, index), (case, line["at"]))
 
     def _account(self, lines: list[Line], about: dict[str, Any]) -> None:
         gradients, forwards = (sum(line.get(name, 0) for line in lines[:-1]) for name in ("gradients", "forwards"))

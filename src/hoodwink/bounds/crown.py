@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hoodwink.bounds.graph import Graph
 from hoodwink.bounds.intervals import SPARE, Span, step
-from hoodwink.bounds.regions import Region, fall, stop
+from hoodwink.bounds.regions import Region, fall
 
 CHUNK = 1 << 18  # numbers of the largest feature map that are handled at a time: about what a processor's cache holds
 
@@ -20,8 +20,9 @@ class Bend:
     """How a ReLU of m numbers bends over the changes of its input: of k of them the sign is open, the others pass or are cut.
 
     passes: m, 1 where the number is never negative. open: the k indices. slope: of the lower line, in [0, 1]; upper: of the upper
-    line; gap: the upper line's change of the output at no change of the input (all 1 x k, or R x k for rows of their own). value:
-    the clean inputs there; spare: what rounding may take there; drift: the input's, m.
+    line; gap: the upper line's change of the output at no change of the input; value: the clean inputs there; spare: what rounding
+    may take there; force: what is added to the rows because of a known sign, times which the input is never above zero (all 1 x k,
+    or R x k where each row has its own). drift: the input's, m.
     """
 
     passes: Tensor
@@ -32,12 +33,13 @@ class Bend:
     value: Tensor
     spare: Tensor
     drift: Tensor
+    force: Tensor | None = None
 
 
 def bend(graph: Graph, span: Span) -> Bend:
     """The tightest lines over one picture's span of a ReLU's input; the lower one has the slope, 0 or 1, that leaves less area."""
     low, high = span.low.flatten(1), span.high.flatten(1)
-    index = _open(span)
+    index = open_numbers(span)
     passes = (low >= 0).to(graph.dtype)
     low, high, value = low[:, index], high[:, index], span.value.flatten(1)[:, index]
     upper = (high / (high - low)).clamp(max=1)
@@ -50,6 +52,27 @@ def bend(graph: Graph, span: Span) -> Bend:
     return Bend(passes, index, (high >= -low).to(graph.dtype), upper, gap, value.to(graph.dtype), spare, drift)
 
 
+def open_numbers(span: Span) -> Tensor:
+    """The indices, in one picture's span, of the numbers whose sign is open, k."""
+    return (~((span.low >= 0) | (span.high <= 0))).flatten().nonzero().flatten()  # what is not a number stays open
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One picture's functions of a node: what is known of the nodes below, and where the picture may be."""
+
+    graph: Graph
+    at: int
+    spans: Sequence[Span]
+    bends: dict[int, Bend]
+    space: Region
+
+    @property
+    def most(self) -> int:
+        """How many rows to handle at a time."""
+        return max(1, CHUNK // max(span.value.numel() for span in self.spans[: self.at + 1]))
+
+
 @dataclass(frozen=True)
 class Fall:
     """bound: how far each row's function falls at most, R (<= 0). turned: the rows at each ReLU's open numbers, R x k; end: at the end."""
@@ -59,36 +82,47 @@ class Fall:
     end: Tensor
 
 
-def descend(graph: Graph, at: int, rows: Tensor, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Fall:
-    """A lower bound of the change of each row's function sum(row * node's value), rows R x shape, over one picture's region."""
-    parts, turned = {at: rows}, {}
-    bound = -_weighed(rows, spans[at].drift.flatten())
-    end = stop(graph, space)
-    for index in range(at, end, -1):
+def descend(problem: Problem, rows: Tensor, end: int | None = None) -> Fall:
+    """A lower bound of the change of each row's function sum(row * value of the node), rows R x shape.
+
+    end: the node whose span the bound is read from, on every way to the picture; the picture itself, or the graph's root, if None.
+    """
+    graph, spans, radius = problem.graph, problem.spans, None
+    if end is None:  # up to the root a box stays a box, but a ball no ball
+        radius = problem.space.radius
+        end = graph.root if radius is None else 0
+    parts, turned = {problem.at: rows}, {}
+    bound = -_weighed(rows, spans[problem.at].drift.flatten())
+    for index in range(problem.at, end, -1):
         if index not in parts:
             continue
         node, part = graph.nodes[index], parts.pop(index)
         if node.affine is None:
-            turned[index] = part.flatten(1)[:, bends[index].open]
-            part, more = _through(part, turned[index], bends[index])
+            over = problem.bends[index]
+            turned[index] = part.flatten(1)[:, over.open]
+            part, more = _through(part, turned[index], over)
             bound += more
             pulled: tuple[Tensor, ...] = (part,)
         else:
             pulled = node.affine.pull(part)
         for source, piece in zip(node.inputs, pulled, strict=True):
             parts[source] = parts[source] + piece if source in parts else piece
-    return Fall(bound + fall(parts[end], spans[end], space.radius), turned, parts[end])
+    return Fall(bound + fall(parts[end], spans[end], radius), turned, parts[end])
 
 
 def _through(part: Tensor, turned: Tensor, over: Bend) -> tuple[Tensor, Tensor]:
     """Rows of a ReLU's outputs as rows of its inputs, and the constants that come with them."""
-    rising = turned > 0
     out = part.flatten(1) * over.passes
     constant = torch.zeros(len(part), dtype=torch.float64, device=part.device)
     if len(over.open):
-        out.index_copy_(1, over.open, turned * torch.where(rising, over.slope, over.upper))
+        rising = turned > 0
+        new = turned * torch.where(rising, over.slope, over.upper)
         gap = torch.where(rising, over.slope * over.value - over.value.relu() - over.spare, over.gap)
         constant += (turned * gap).sum(1, dtype=torch.float64)
+        if over.force is not None:  # the function is never below what it is with something added that is never above zero
+            new = new + over.force
+            constant += (over.force * over.value - 3 * over.force.abs() * over.spare).sum(1, dtype=torch.float64)
+        out.index_copy_(1, over.open, new)
     return out.view(part.shape), constant - _weighed(out, over.drift)
 
 
@@ -97,45 +131,67 @@ def _weighed(rows: Tensor, weights: Tensor) -> Tensor:
     return 1.01 * (rows.flatten(1).abs() @ weights).double()
 
 
-def tighten(graph: Graph, spans: Sequence[Span], space: Region) -> tuple[list[Span], dict[int, Bend]]:
-    """Of one picture, better spans than intervals', bottom up: those of the ReLUs' inputs by `descend` where their sign is open."""
-    out, bends = [spans[0]], {}
-    for index, node in enumerate(graph.nodes[1:], 1):
+Known = dict[int, tuple[Tensor, Tensor]]  # of one picture, by node: the least and the largest change found
+Decide = Callable[[Problem, Span], Span]  # a better span of a problem's node
+
+
+def tighten(graph: Graph, space: Region, known: Known, decide: Decide | None = None) -> Problem:
+    """One picture's spans, bottom up: intervals, what is known already and, for the inputs of the ReLUs, what `decide` finds.
+
+    `known` is updated. The problem returned is that of the logits.
+    """
+    spans: list[Span] = []
+    bends: dict[int, Bend] = {}
+    for index, node in enumerate(graph.nodes):
         if node.relu:
             before = node.inputs[0]
-            out[before] = _decided(graph, before, out, bends, space)
-            bends[index] = bend(graph, out[before])
-        out.append(step(graph, node, [out[source] for source in node.inputs]))
-    return out, bends
+            if decide is not None and not _exact(graph, before, space):
+                spans[before] = decide(Problem(graph, before, spans, bends, space), spans[before])
+                known[before] = spans[before].down, spans[before].up
+            bends[index] = bend(graph, spans[before])
+        span = step(graph, node, [spans[source] for source in node.inputs]) if index else space.span()
+        spans.append(span.within(*known[index]) if index in known else span)
+    return Problem(graph, graph.last, spans, bends, space)
 
 
-def _decided(graph: Graph, at: int, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Span:
-    span = spans[at]
-    if space.radius is None and graph.nodes[at].inputs == (graph.root,):
-        return span  # intervals are exact here
-    down, up = span.down.flatten().clone(), span.up.flatten().clone()
+def _exact(graph: Graph, index: int, space: Region) -> bool:
+    """Whether nothing is tighter than a node's interval."""
+    return index <= graph.root or (space.radius is None and graph.nodes[index].inputs == (graph.root,))
+
+
+def decide(problem: Problem, span: Span) -> Span:
+    """A node's span by `descend` where the sign is open: first the side towards zero, as most signs are decided by it."""
     active = span.value.flatten() >= 0
-    # The side towards zero first: most are decided by it, and need no other.
     for towards in (True, False):
-        index = _open(replace(span, down=down.view_as(span.down), up=up.view_as(span.up)))
+        index = open_numbers(span)
         falling, rising = index[active[index] == towards], index[active[index] != towards]
-        down[falling] = torch.maximum(down[falling], _changes(graph, at, falling, 1.0, spans, bends, space))
-        up[rising] = torch.minimum(up[rising], -_changes(graph, at, rising, -1.0, spans, bends, space))
+        span = improved(span, falling, changes(problem, falling, 1.0), rising, -changes(problem, rising, -1.0))
+    return span
+
+
+def improved(span: Span, falling: Tensor, downs: Tensor, rising: Tensor, ups: Tensor) -> Span:
+    """One picture's span with least changes `downs` of the numbers `falling`, and largest `ups` of `rising`, where they are tighter."""
+    down, up = span.down.flatten().clone(), span.up.flatten().clone()
+    down[falling] = torch.maximum(down[falling], downs)
+    up[rising] = torch.minimum(up[rising], ups)
     return replace(span, down=down.view_as(span.down), up=up.view_as(span.up))
 
 
-def _open(span: Span) -> Tensor:
-    """Of one picture, where the sign is open."""
-    return (~((span.low >= 0) | (span.high <= 0))).flatten().nonzero().flatten()  # what is not a number stays open
+def changes(problem: Problem, index: Tensor, sign: float) -> Tensor:
+    """The least changes of sign * numbers of the problem's node, as many as indices."""
+    found = [descend(problem, units(problem, some, sign)).bound for some in index.split(problem.most) if len(some)]
+    return rounded(torch.cat(found) if found else index.new_zeros(0, dtype=torch.float64), problem.graph.dtype)
 
 
-def _changes(graph: Graph, at: int, index: Tensor, sign: float, spans: Sequence[Span], bends: dict[int, Bend], space: Region) -> Tensor:
-    shape = graph.nodes[at].shape
-    most = max(1, CHUNK // max(node.value[0].numel() for node in spans[: at + 1]))
-    found = [index.new_zeros(0, dtype=graph.dtype)]
-    for some in index.split(most) if len(index) else ():
-        rows = torch.zeros((len(some), spans[at].value.numel()), dtype=graph.dtype, device=graph.device)
-        rows[torch.arange(len(some), device=graph.device), some] = sign
-        bound = descend(graph, at, rows.view(-1, *shape), spans, bends, space).bound
-        found.append(torch.nextafter(bound.to(graph.dtype), bound.new_full((), -torch.inf).to(graph.dtype)))
-    return torch.cat(found)
+def units(problem: Problem, index: Tensor, sign: float) -> Tensor:
+    """Rows that are sign at one number each of the problem's node, else zero."""
+    span = problem.spans[problem.at]
+    rows = torch.zeros((len(index), span.value.numel()), dtype=problem.graph.dtype, device=index.device)
+    rows[torch.arange(len(index), device=index.device), index] = sign
+    return rows.view(-1, *span.value.shape[1:])
+
+
+def rounded(bound: Tensor, dtype: torch.dtype) -> Tensor:
+    """Lower bounds in double precision as lower bounds in another."""
+    near = bound.to(dtype)
+    return torch.nextafter(near, torch.full_like(near, -torch.inf))

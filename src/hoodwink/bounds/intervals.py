@@ -56,6 +56,10 @@ class Span:
         """Of some pictures."""
         return Span(self.value[keep], self.down[keep], self.up[keep], self.drift[keep])
 
+    def within(self, down: Tensor, up: Tensor) -> Span:
+        """With other bounds of the change, where they are tighter."""
+        return Span(self.value, torch.maximum(self.down, down), torch.minimum(self.up, up), self.drift)
+
 
 def intervals(graph: Graph, picture: Span) -> list[Span]:
     """The spans of all nodes, by that of the picture."""

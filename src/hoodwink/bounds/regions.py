@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hoodwink.bounds.graph import BoundsError, Graph
+from hoodwink.bounds.graph import BoundsError
 from hoodwink.bounds.intervals import SPARE, Span
 
 # A radius grows by this much in every subpixel, so that whole levels k/255, each rounded to a float, and the ends of the box here,
 # rounded too, never fall outside: k/255 is off by at most 2**-25, and an attack's radius of 255 eps + 1e-6 levels by 2**-27.
 OUTWARD = 2.0**-22
 NORMS = ("linf", "l2")
-_STEPS = 6  # to the multiplier of an L2 ball; every multiplier gives a true bound
+_STEPS = 3  # to the multiplier of an L2 ball; every multiplier gives a true bound
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ def region(pictures: Tensor, eps: float, norm: str) -> Region:
     return Region(pictures, down.clamp(max=0), up.clamp(min=0), radius if norm == "l2" else None)
 
 
-def stop(graph: Graph, space: Region) -> int:
-    """The node at which rows are turned into numbers: boxes stay boxes up to the root, balls do not."""
-    return 0 if space.radius is not None else graph.root
-
-
 def fall(rows: Tensor, span: Span, radius: float | None) -> Tensor:
     """A lower bound of sum(row * change), rows R x shape, for changes of one picture's span (and ball); R, double precision."""
     if radius is None:
@@ -62,7 +57,7 @@ def fall(rows: Tensor, span: Span, radius: float | None) -> Tensor:
         ball = rows.clamp(-scale * span.up, -scale * span.down)
         lost = _box(rows - ball, span) - radius * torch.linalg.vector_norm(ball.flatten(1), dim=1, dtype=torch.float64)
     # No term is positive, so that the sums' errors are relative ones.
-    return lost * (1 + (rows[0, 0].numel() + SPARE) * torch.finfo(rows.dtype).eps)
+    return lost * (1 + (math.prod(rows.shape[2:]) + SPARE) * torch.finfo(rows.dtype).eps)
 
 
 def lowest(rows: Tensor, span: Span, radius: float | None) -> Tensor:

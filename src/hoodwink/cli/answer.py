@@ -56,19 +56,19 @@ def wanted(asked: dict[str, Any], force: bool) -> Wanted:
 def conclude(record: Mapping[str, Any], folder: Path, asked: Wanted, talk: Talk) -> None:
     """Say what came of an audit, by its run's record; the threshold and the baseline count for how the verb ends."""
     from hoodwink.auditing.baseline import compare
-    from hoodwink.auditing.junit import junit_xml, tests_of
+    from hoodwink.auditing.junit import junit_xml, questions_of
 
     result, model = record["result"], record["models"][0]
     compared = () if asked.baseline is None else compare(asked.baseline, record)
-    tests = tests_of(result, fail_under=asked.fail_under, comparisons=compared)
+    questions = questions_of(result, fail_under=asked.fail_under, comparisons=compared)
     title = f"{model['name']} on {called(record)}"
-    if any(test.decides and not test.passed for test in tests):
+    if any(one.decides and not one.passed for one in questions):
         talk.code = max(talk.code, NO)
     _show(title, result, asked.per_class, talk)
-    _show_tests([(test.passed, test.words) for test in tests if test.decides], talk)
+    _show_questions([(one.passed, one.words) for one in questions if one.decides], talk)
     _show_files(folder, asked, talk)
     if asked.junit is not None:
-        write_atomic(asked.junit, junit_xml(title, result, tests, facts={"folder": folder}))
+        write_atomic(asked.junit, junit_xml(title, result, questions, facts={"folder": folder}))
     about = {key: value for key, value in record["inputs"][0].items() if key not in ("hashes", "members")}
     talk.document(
         {
@@ -77,7 +77,7 @@ def conclude(record: Mapping[str, Any], folder: Path, asked: Wanted, talk: Talk)
             "model": {key: model[key] for key in ("name", "spec", "weights_sha256")},
             "data": about,
             "settings": record["settings"],
-            "tests": [asdict(test) for test in tests],
+            "asked": [asdict(one) for one in questions],
             "baseline": [one.to_json() for one in compared],
             "errors": talk.errors,
             "interrupted": False,
@@ -111,8 +111,11 @@ def _sentinels(ball: Result) -> str:
     sample = ball["sample"]
     if not sample or not sample["chosen"]:
         return ""
-    share = f"below {sample['above']:.1%}" if not sample["felled"] else f"{sample['below']:.1%} to {sample['above']:.1%}"
-    return f"{sample['felled']} of {len(sample['chosen'])} fell: {share}"
+    fell = f"{sample['felled']} of {len(sample['chosen'])} fell"
+    if sample["below"] == sample["above"]:
+        return f"{fell}: all who stood were asked"
+    least = f"{sample['below']:.1%} to" if sample["felled"] else "below"
+    return f"{fell}: {least} {sample['above']:.1%}"
 
 
 def _gradients(ball: Result) -> str:
@@ -161,12 +164,12 @@ def _sign(sign: Result) -> Text:
     return Text.assemble((f"{word}: {sign['name']}", BAD if sign["grave"] else "bold"), f" ({sign['what']}). {sign['means']} {sign['do']}")
 
 
-def _show_tests(tests: list[tuple[bool, str]], talk: Talk) -> None:
+def _show_questions(answers: list[tuple[bool, str]], talk: Talk) -> None:
     from rich.text import Text
 
     from hoodwink.cli.show import BAD, GOOD, facts
 
-    talk.show(facts((Text("holds", GOOD) if passed else Text("FAILS", BAD), one_line(words)) for passed, words in tests))
+    talk.show(facts((Text("holds", GOOD) if passed else Text("FAILS", BAD), one_line(words)) for passed, words in answers))
 
 
 def _show_files(folder: Path, asked: Wanted, talk: Talk) -> None:

@@ -182,7 +182,9 @@ def _show(rows: list[dict[str, Any]], result: Attacked, model: Model, talk: Talk
     from hoodwink.cli.show import heading, listing
 
     fooled = [one["distance"] for one in rows if one["success"]]
+    still = sum(distance == 0 for distance in fooled)
     middle = f", median distance {_distance(median(fooled), result.norm)}" if fooled else ""
+    middle += f", {still} without a change" if still else ""
     spent = f"{mean(one['gradients'] for one in rows):.1f} gradients and {mean(one['forwards'] for one in rows):.1f} forwards a picture"
     talk.show(
         heading(f"{len(fooled)} of {len(rows)} fooled{middle}", f"{result.name} on {model.card.name}, {spent}, {result.seconds:.1f} s")

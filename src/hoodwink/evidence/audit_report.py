@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hoodwink.evidence import audit_details as details
 from hoodwink.evidence import audit_wording as wording
 from hoodwink.evidence.audits import FOOLED, Felled
 from hoodwink.evidence.charts import bar
@@ -56,14 +57,14 @@ def _words(record: Mapping[str, Any], name: str) -> dict[str, Any]:
         "samples": wording.samples(record),
         "charts": wording.charts(record),
         "signs": wording.signs(record),
-        "stages": wording.stage_tables(record),
-        "classes": wording.classes(record),
-        "spreads": wording.spreads(record),
-        "middle": wording.middle(record),
-        "costs": wording.costs(record),
-        "prepared": wording.prepared(record),
-        "command": wording.command(name),
-        "tables": wording.tables(record),
+        "stages": details.stage_tables(record),
+        "classes": details.classes(record),
+        "spreads": details.spreads(record),
+        "middle": details.middle(record),
+        "costs": details.costs(record),
+        "prepared": details.prepared(record),
+        "command": details.command(name),
+        "tables": details.tables(record),
         "bar": bar,
     }
 
@@ -78,20 +79,17 @@ def _hints(record: Mapping[str, Any], found: Felled | None, shown: int) -> dict[
 
 def _pictures(record: Mapping[str, Any], found: Felled) -> list[dict[str, Any]]:
     """The easiest of each norm, felled in a ball of that norm: original, fooled, difference, and what is known of them."""
-    at, names, norms = {int(index): k for k, index in enumerate(found.index)}, wording.names(record), wording.by_norm(record)
-    rows: list[dict[str, Any]] = []
-    seen: set[int] = set()
-    for norm, balls in norms.items():
-        fit = [at[index] for index in balls[-1]["easiest"] if index in at and _norm_of(record, found, at[index]) == norm]
-        picked = [k for k in fit if k not in seen][: max(1, SHOWN // len(norms))]
-        seen.update(picked)
-        rows += [_picture(found, k, norm, names, balls[-1]["by"].get(str(int(found.index[k])), "")) for k in picked]
-    return rows[:SHOWN]
-
-
-def _norm_of(record: Mapping[str, Any], found: Felled, k: int) -> str:
-    balls, case = wording.balls(record), int(found.case[k])
-    return str(balls[case]["case"]["norm"]) if 0 <= case < len(balls) else ""
+    names, balls = details.names(record), wording.balls(record)
+    at = {
+        (balls[case]["case"]["norm"], index): k
+        for k, (case, index) in enumerate(zip(found.case.tolist(), found.index.tolist(), strict=True))
+        if 0 <= case < len(balls)
+    }
+    rows = []
+    for norm, of_norm in (norms := wording.by_norm(record)).items():
+        easiest = [index for index in of_norm[-1]["easiest"] if (norm, index) in at][: max(1, SHOWN // len(norms))]
+        rows += [_picture(found, at[norm, index], norm, names, of_norm[-1]["by"].get(str(index), "")) for index in easiest]
+    return rows
 
 
 def _picture(found: Felled, k: int, norm: str, names: Any, stage: str) -> dict[str, Any]:
@@ -101,8 +99,8 @@ def _picture(found: Felled, k: int, norm: str, names: Any, stage: str) -> dict[s
         "index": int(found.index[k]),
         "label": names[label] if 0 <= label < len(names) else f"class {label}",
         "distance": _distance(moved, norm),
-        "gain": f"{127 / moved.linf:.3g}" if moved.linf else "",
-        "stage": wording.stage_title(stage),
+        "gain": f"{127 / moved.linf:.0f}" if moved.linf else "",
+        "stage": details.felled_by(stage),
         "height": before.shape[0],
         "width": before.shape[1],
         "before": _address(before),

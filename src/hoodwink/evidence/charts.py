@@ -83,7 +83,9 @@ def stack(parts: Sequence[tuple[float, str]]) -> Markup:
     """A horizontal bar of parts side by side: the share of each, in [0, 1], and its class."""
     starts = [sum(share for share, _ in parts[:k]) for k in range(len(parts))]
     rect = Markup('<rect class="{}" x="{:.3f}%" width="{:.3f}%" height="14"/>')
-    rects = Markup("").join(rect.format(kind, 100 * start, 100 * share) for start, (share, kind) in zip(starts, parts, strict=True) if share > 0)
+    rects = Markup("").join(
+        rect.format(kind, 100 * start, 100 * share) for start, (share, kind) in zip(starts, parts, strict=True) if share > 0
+    )
     return Markup('<svg class="stack" width="100%" height="14" aria-hidden="true">{}</svg>').format(rects)
 
 
@@ -109,7 +111,7 @@ def accuracies(
 
 def spread(values: Sequence[float], *, title: str, marks: Sequence[float], whole: bool = False) -> Markup:
     """How many values lie where from 0 to the largest, with a dashed line at each mark; whole: values are whole numbers."""
-    reach = max(*marks, *values, 1.0 if whole else 1e-9)
+    reach = max(*marks, *values, 8.0 if whole else 1e-9)
     width = float(max(1, math.ceil(reach / 24))) if whole else reach / 24
     bins = Counter(max(0, math.ceil(value / width - 1e-9)) for value in values)
     across = _Axis(-0.6 * width if whole else 0, reach + 0.6 * width, LEFT, WIDTH - RIGHT)

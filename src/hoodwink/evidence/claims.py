@@ -116,9 +116,10 @@ def _balls(values: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int, int
     if not isinstance(cases, list) or not all(map(_is_ball, cases)) or ball not in cases:
         raise RunError("run.json: an audit's claim names its ball and its cases, each {norm, eps}; this one was changed by hand")
     claimed, draws = _value(values, "felled", int), _value(values, "draws", int)
-    if claimed is None or claimed < 0 or not 1 <= (draws or 1) <= _DRAWS:
+    draws = 1 if draws is None else draws
+    if claimed is None or claimed < 0 or not 1 <= draws <= _DRAWS:
         raise RunError(f"run.json: a claim's 'felled' should be a number from 0 and its 'draws' one from 1 to {_DRAWS}")
-    return cases, cases.index(ball), claimed, draws or 1
+    return cases, cases.index(ball), claimed, draws
 
 
 def _is_ball(case: object) -> bool:
@@ -133,11 +134,11 @@ def _within(found: Felled, cases: list[Mapping[str, Any]], last: int) -> Felled:
         raise ValueError("the file's indices, labels and cases should be whole numbers, one for each picture")
     if not all(0 <= case < len(cases) for case in found.case.tolist()):
         raise ValueError(f"the file names balls that the claim does not have, it has {len(cases)}")
-    if len(set(found.index.tolist())) != len(found):
-        raise ValueError("the file has one picture more than once")
     ball = cases[last]
     inner = [k for k, case in enumerate(cases[: last + 1]) if case["norm"] == ball["norm"] and case["eps"] <= ball["eps"]]
     rows = [k for k, case in enumerate(found.case.tolist()) if case in inner]
+    if len(set(found.index[rows].tolist())) != len(rows):
+        raise ValueError("the file has one picture more than once")
     pictures, originals = ([levels[k] for k in rows] for levels in (found.pictures, found.originals))
     return Felled(pictures, originals, found.index[rows], found.label[rows], found.case[rows])
 

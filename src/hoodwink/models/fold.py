@@ -62,7 +62,7 @@ class Clip(nn.Module):
 
 
 class _ClipInPlace(torch.autograd.Function):
-    # torch's own hardtanh_ keeps a copy of its input for the backward pass, although its result says as much.
+    # torch's own hardtanh_ copies its input for the backward pass, although its result says as much; relu_ does not, and needs no help.
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float, fresh: bool) -> Tensor:
         out = x.clamp_(low, high)
@@ -375,8 +375,8 @@ def _clip_in_place(traced: fx.GraphModule, node: fx.Node, changes: Changes) -> N
         # A weighted layer makes the gradient of its input anew and hands it to nobody else.
         fresh = len(node.users) == 1 and type(_layer(traced, next(iter(node.users)))) in _WEIGHTED
         with traced.graph.inserting_after(node):
-            clip = traced.graph.create_node("call_module", "", (before,), name=f"{node.name}_clip")
-        _put(traced, clip, Clip(*bounds, fresh))
+            clip = traced.graph.create_node("call_module", "", (before,), name=f"{node.name}_in_place")
+        _put(traced, clip, nn.ReLU(inplace=True) if bounds == (0, math.inf) else Clip(*bounds, fresh))
         _drop(traced, node, clip)
 
 
