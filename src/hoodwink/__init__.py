@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hoodwink import attacks as attacks
+    from hoodwink.auditing.attacked import attack as attack
+    from hoodwink.auditing.audit import audit as audit
     from hoodwink.evidence.judge import judge as judge
     from hoodwink.fooling import fool as fool
     from hoodwink.models.load import load_model as load_model
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
 
 # Where each public name comes from: a module, and what is taken from it ("" is the module itself).
 _PUBLIC = {
+    "attack": ("hoodwink.auditing.attacked", "attack"),
     "attacks": ("hoodwink.attacks", ""),
+    "audit": ("hoodwink.auditing.audit", "audit"),
     "fool": ("hoodwink.fooling", "fool"),
     "judge": ("hoodwink.evidence.judge", "judge"),
     "load_model": ("hoodwink.models.load", "load_model"),
     "wrap": ("hoodwink.models.load", "wrap"),
 }
 
-__all__ = ["__version__", "attacks", "fool", "judge", "load_model", "wrap"]
+__all__ = ["__version__", "attack", "attacks", "audit", "fool", "judge", "load_model", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

@@ -107,7 +107,7 @@ def _send(work: Work, plan: Plan, case: Case, kind: Kind, rows: Rows, *, sentine
         send(stage, start)
     else:
         aims = plan.aims(case.norm, start)
-        for k in range(kind.aimed):
+        for k in range(min(kind.aimed, *(len(aims[int(row)]["classes"]) for row in start)) if len(start) else 0):
             left = np.intersect1d(start, work.standing(case, kind.free))
             if len(left):
                 send(f"{stage} {k + 1}", left, toward=np.array([ranked(aims[int(row)], case)[k] for row in left]))

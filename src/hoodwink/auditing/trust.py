@@ -164,7 +164,7 @@ def signs(
         Sign(
             "softmax outputs",
             found.sums,
-            "the outputs look like probabilities",
+            "the outputs look like probabilities" if found.sums else "the outputs are no probabilities",
             "Sure pictures have no gradient left through a softmax.",
             "Give the network without its last softmax.",
             grave=worst > 0.1,

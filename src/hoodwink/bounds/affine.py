@@ -141,3 +141,24 @@ def joined(channels: Sequence[int]) -> Affine:
         return torch.cat(inputs, 1)
 
     return Affine(push, push, lambda rows: rows.split(tuple(channels), 1))
+
+
+def difference() -> Affine:
+    """One feature map less another; exact, as only comparisons are made of it."""
+    return Affine(lambda one, other: one - other, lambda one, other: one + other, lambda rows: (rows, -rows), sums=True)
+
+
+def picked(first: Shape, stride: Shape, padding: Shape, count: Shape, size: Shape) -> Affine:
+    """Of each window of a pooling layer one place: `first` in the padded feature map, and so on by the stride, as often as `count`."""
+    rows_at, columns_at = (slice(f, f + s * (n - 1) + 1, s) for f, s, n in zip(first, stride, count, strict=True))
+    (top, left), (high, wide) = padding, (s + 2 * p for s, p in zip(size, padding, strict=True))
+
+    def push(x: Tensor) -> Tensor:
+        return F.pad(x, (left, left, top, top))[:, :, rows_at, columns_at]
+
+    def pull(rows: Tensor) -> tuple[Tensor, ...]:
+        full = rows.new_zeros((*rows.shape[:2], high, wide))
+        full[:, :, rows_at, columns_at] = rows
+        return (full[:, :, top : top + size[0], left : left + size[1]],)
+
+    return Affine(push, push, pull)

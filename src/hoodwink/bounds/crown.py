@@ -149,7 +149,7 @@ def tighten(graph: Graph, space: Region, known: Known, decide: Decide | None = N
                 spans[before] = decide(Problem(graph, before, spans, bends, space), spans[before])
                 known[before] = spans[before].down, spans[before].up
             bends[index] = bend(graph, spans[before])
-        span = step(graph, node, [spans[source] for source in node.inputs]) if index else space.span()
+        span = step(graph, index, spans) if index else space.span()
         spans.append(span.within(*known[index]) if index in known else span)
     return Problem(graph, graph.last, spans, bends, space)
 

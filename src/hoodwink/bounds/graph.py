@@ -12,17 +12,21 @@ from hoodwink.bounds.affine import Affine, Shape
 
 
 class BoundsError(ValueError):
-    """A network, a norm or a method that no bound can be given for; one line."""
+    """What no bound can be given for: a network, pictures, a norm or a method; one line."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One feature map, N x shape. affine: how it comes from its inputs; None: the picture (no inputs), or the ReLU of its one input."""
+    """One feature map, N x shape. affine: how it comes from its inputs; None: the picture (no inputs), or the ReLU of its one input.
+
+    largest: two nodes that it is the larger of.
+    """
 
     name: str
     shape: Shape
     inputs: tuple[int, ...] = ()
     affine: Affine | None = None
+    largest: tuple[int, ...] = ()
 
     @property
     def relu(self) -> bool:

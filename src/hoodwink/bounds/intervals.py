@@ -63,18 +63,28 @@ class Span:
 
 def intervals(graph: Graph, picture: Span) -> list[Span]:
     """The spans of all nodes, by that of the picture."""
-    spans: list[Span] = []
-    for node in graph.nodes:
-        inputs = [spans[index] for index in node.inputs]
-        spans.append(step(graph, node, inputs) if inputs else picture)
+    spans = [picture]
+    for index in range(1, len(graph.nodes)):
+        spans.append(step(graph, index, spans))
     return spans
 
 
-def step(graph: Graph, node: Node, inputs: Sequence[Span]) -> Span:
-    """The span of a node by those of its inputs."""
-    if node.affine is not None:
-        return _affine(graph, node, node.affine, inputs)
-    before, value = inputs[0], inputs[0].value.relu()
+def step(graph: Graph, index: int, spans: Sequence[Span]) -> Span:
+    """The span of a node by those before it."""
+    node = graph.nodes[index]
+    inputs = [spans[source] for source in node.inputs]
+    if node.affine is None:
+        return _relu(graph, inputs[0])
+    out = _affine(graph, node, node.affine, inputs)
+    if node.largest:
+        downs, ups = zip(*((spans[k].value - out.value + spans[k].down, spans[k].value - out.value + spans[k].up) for k in node.largest), strict=True)
+        more = SPARE * graph.unit * out.size
+        out = out.within(torch.maximum(*downs).to(graph.dtype) - more, torch.maximum(*ups).to(graph.dtype) + more)
+    return out
+
+
+def _relu(graph: Graph, before: Span) -> Span:
+    value = before.value.relu()
     low, high = before.low.relu(), before.high.relu()
     clean = value.to(graph.dtype)
     more = SPARE * graph.unit * torch.maximum(before.size, clean)

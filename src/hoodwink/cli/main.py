@@ -22,6 +22,11 @@ VERBS = {
     "look": ("hoodwink.cli.look", "Say what a network sees in a photo."),
     "verify": ("hoodwink.cli.verify", "Judge the claims of a run folder again, from its files."),
     "grade": ("hoodwink.cli.grade", "Pass or fail pairs of original and fooled pictures."),
+    "audit": ("hoodwink.cli.audit", "Say how many pictures a file can fool a network with."),
+    "attack": ("hoodwink.cli.attack", "Send one attack to pictures."),
+    "attacks": ("hoodwink.cli.attacks", "List the attacks, and what each asks for."),
+    "merge": ("hoodwink.cli.merge", "Join the shards of an audit."),
+    "data": ("hoodwink.cli.data", "List data sets, show their cards, fetch and check them."),
     "model": ("hoodwink.cli.model", "List networks and show their cards."),
     "doctor": ("hoodwink.cli.doctor", "Say what is installed, what is missing, and how to get it."),
 }

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import PIL
 import torch
 
-from hoodwink import __version__
 from hoodwink.models.model import Model
 
 
 def first_record(command: str, settings: dict[str, Any], models: Sequence[Model], arguments: Sequence[str], seed: int) -> dict[str, Any]:
     """The beginning of a run's record, as JSON values; the run adds its inputs."""
+    own = _version()
     return {
-        "hoodwink": __version__,
+        "hoodwink": own,
         "command": command,
         "arguments": list(arguments),
         "settings": settings,
         "versions": {
-            "hoodwink": __version__,
+            "hoodwink": own,
             "python": platform.python_version(),
             "torch": str(torch.__version__),
             "pillow": PIL.__version__,
@@ -33,6 +34,13 @@ def first_record(command: str, settings: dict[str, Any], models: Sequence[Model]
         "seed": seed,
         "models": [_model(model) for model in models],
     }
+
+
+def _version() -> str:
+    try:
+        return version("hoodwink")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0+checkout"
 
 
 def _model(model: Model) -> dict[str, Any]:
