@@ -19,7 +19,7 @@ from hoodwink.models.model import Model
 from hoodwink.runs import Run, RunError, read_json, write_json
 
 COUNT = 3
-BALLS = {"eps": (6 / 255, 12 / 255)}
+BALLS = {"eps": (8 / 255, 0.25), "norm": ("linf", "l2")}
 Audited = tuple[Path, Path]  # the whole one, and the folder of the shards
 
 
@@ -87,7 +87,7 @@ def test_merged_shards_are_the_audit_in_one_go(audited: Audited, tmp_path: Path)
         assert len(ball["hardest"]) == len(other["hardest"])
         assert [stage["name"] for stage in ball["stages"]][:2] == [stage["name"] for stage in other["stages"]][:2]
         assert ball["stages"][0]["met"] == other["stages"][0]["met"]
-    assert [ball["name"] for ball in merged["result"]["by_eps"] if 0 < ball["felled"] < 19] == ["linf 6/255", "linf 12/255"]
+    assert [ball["name"] for ball in merged["result"]["by_eps"] if 0 < ball["felled"] < 19] == ["linf 8/255", "l2 0.25"]
     assert merged["result"].keys() == whole["result"].keys()
     assert len(merged["result"]["gradients"]) == 20
     assert merged["settings"] == whole["settings"]
@@ -100,7 +100,9 @@ def test_every_picture_is_its_own_and_the_claims_hold(audited: Audited, tmp_path
     run = merge(find_shards(audited[1]), tmp_path / "merged")
     pictures, labels = made()
     found = Felled.read(run.directory / FOOLED)
-    assert found.index.tolist() == sorted(found.index.tolist()) == Felled.read(audited[0] / FOOLED).index.tolist()
+    whole = Felled.read(audited[0] / FOOLED)
+    assert found.index.tolist() == sorted(found.index.tolist()) == whole.index.tolist()
+    assert found.case.tolist() == whole.case.tolist()
     for original, index, label in zip(found.originals, found.index, found.label, strict=True):
         assert np.array_equal(original, pictures[index])
         assert label == labels[index]

@@ -59,7 +59,8 @@ def test_aims_of_a_linear_network_are_its_gaps_and_dual_norms(norm: str) -> None
 def test_the_class_that_the_whole_ball_brings_nearest_comes_first() -> None:
     aim = {"classes": [7, 3, 5], "gaps": [1.0, 2.0, 3.0], "slopes": [1.0, 10.0, 100.0]}
     assert ranked(aim, Case("l2", 0.0)) == [7, 3, 5]
-    assert ranked(aim, Case("l2", 0.1)) == [5, 3, 7]
+    assert ranked(aim, Case("l2", 0.1)) == [5, 7, 3]
+    assert ranked(aim, Case("l2", 0.2)) == [5, 3, 7]
     assert ranked({**aim, "slopes": [1.0, 1.0, 1.0]}, Case("l2", 9.0)) == [7, 3, 5]
 
 
@@ -89,14 +90,13 @@ def test_there_are_no_more_targets_than_other_classes(classes: int, targets: int
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-@pytest.mark.parametrize("budget", ["quick", "standard"])
-def test_gradients_are_those_that_the_network_was_asked_for(norm: str, budget: str) -> None:
+def test_gradients_are_those_that_the_network_was_asked_for(norm: str) -> None:
     case = Case(norm, {"linf": 10 / 255, "l2": 0.2, "l1": 0.8}[norm])
     model, pictures = small.model(), small.draw(24)
     counting = small.Counting(model, pictures)
     work = small.work(model, pictures, search=counting, batch=10)
     work.open(case)
-    Plan(work, BUDGETS[budget]).run(case)
+    Plan(work, SHORT).run(case)
     assert 0 < len(work.felled[case]) < 24
     assert work.gradients.tolist() == counting.counts("gradients", 24)
     assert work.forwards.tolist() == [1 + count for count in counting.counts("forwards", 24)]
@@ -222,12 +222,12 @@ def test_without_a_group_everybody_gets_the_long_passes(monkeypatch: pytest.Monk
 
 
 def test_exhaustive_visits_all_who_stand() -> None:
-    work = opened(TINY, 30, batch=12)
+    work = opened(TINY, 4, batch=3)
     Plan(work, BUDGETS["exhaustive"]).run(TINY)
     # 4 classes have 3 others: one search, 3 aims, 3 short passes, and 3 starts toward each of the 3
     spent = 50 + 3 + 3 * 25 + 3 * 3 * 100
     rows = work.standing(TINY)
-    assert len(rows) > 10 and (work.gradients[rows] == spent).all()
+    assert len(rows) > 1 and (work.gradients[rows] == spent).all()
 
 
 def test_a_quick_budget_has_no_long_passes() -> None:

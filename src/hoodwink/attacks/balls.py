@@ -15,6 +15,7 @@ Radius = float | Tensor  # one for all, or N: one for each picture
 
 _SAMPLE = 4096  # subpixels of a picture that the scale before rounding is found on
 _TRIES = 8  # of that scale
+_FEW = 256  # the largest subpixels, at least, among which a soft threshold is sought first
 _NEWTON = 40  # steps at most to the level of a soft threshold; a handful suffices
 _CLOSE = 1e-5  # relative: a soft threshold's sum is as near to its ball
 
@@ -94,10 +95,12 @@ def _l2_whole(change: Tensor, radius: Radius) -> Tensor:
     scale = _rounding_scale(change, radius)
     for _ in range(_TRIES):
         out = _rounded(change, each(scale, change), bool((scale > 1).any()))
-        over = l2_size(out).square_().round_() > most  # exact: sums of whole squares
+        square = l2_size(out).square_().round_()  # exact: sums of whole squares
+        over = square > most
         if not bool(over.any()):
             return out
-        scale = torch.where(over, torch.where(scale > 1, (scale * 0.99).clamp_(min=1.0), scale * 0.99), scale)
+        less = scale * (0.996 * most / square.clamp(min=1)).sqrt()
+        scale = torch.where(over, torch.where(scale > 1, less.clamp(min=1.0), less), scale)
     return torch.where(each(over, change), _l2_project(change, radius).trunc_(), out)
 
 
@@ -154,33 +157,41 @@ def _l1_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Ten
 def _soften(change: Tensor, radius: Radius, most: Tensor | None = None) -> Tensor:
     """Every entry nearer to zero by one threshold (and no further from it than `most`), so that the ball holds them (Duchi 2008).
 
-    The sum falls with the threshold, bent where entries reach zero or come off their bound: Newton's rule, and halving where it
-    leaves the bracket. Entries below it say nothing more, and are left out.
+    The largest entries are asked first: of a large picture the others mostly fall to zero, and sorting all of them takes long.
     """
-    flat = change.flatten(1)
-    row, place = flat.nonzero(as_tuple=True)
+    flat, bound = change.flatten(1), None if most is None else most.flatten(1)
     limit = radius * 255 + torch.zeros_like(flat[:, 0])
-    height = flat[row, place].abs_()
-    bound = None if most is None else most.flatten(1)[row, place]
-    low, high = torch.zeros_like(limit), flat.abs().amax(1)
+    few = max(_FEW, flat.shape[1] // 16)
+    if few < flat.shape[1]:
+        largest = flat.abs().topk(few, 1, sorted=False)
+        place = largest.indices
+        out, threshold = _soften_all(flat.gather(1, place), limit, None if bound is None else bound.gather(1, place))
+        if bool((threshold >= largest.values.amin(1)).all()):
+            return torch.zeros_like(flat).scatter_(1, place, out).view(change.shape)
+    return _soften_all(flat, limit, bound)[0].view(change.shape)
+
+
+def _soften_all(flat: Tensor, limit: Tensor, bound: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The softened entries and the thresholds.
+
+    The sum falls with the threshold, bent where entries reach zero or come off their bound: Newton's rule, and halving where it
+    leaves the bracket.
+    """
+    height = flat.abs()
+    low, high = torch.zeros_like(limit), height.amax(1)
     threshold = low
     for _ in range(_NEWTON):
-        out = (height - threshold[row]).clamp_(min=0)
+        out = (height - threshold[:, None]).clamp_(min=0)
         bent = out > 0 if bound is None else (out > 0) & (out < bound)
-        out = out if bound is None else torch.minimum(out, bound, out=out)
-        total = torch.zeros_like(limit).index_add_(0, row, out)
+        total = (out if bound is None else torch.minimum(out, bound, out=out)).sum(1)
         over = total > limit
         if not bool((over & (total > limit * (1 + _CLOSE)) | ~over & (total < limit * (1 - _CLOSE)) & (threshold > 0)).any()):
             break
         low, high = torch.where(over, threshold, low), torch.where(over, high, threshold)
-        guess = threshold + (total - limit) / torch.zeros_like(limit).index_add_(0, row, bent.to(limit)).clamp_(min=1)
+        guess = threshold + (total - limit) / bent.sum(1).clamp(min=1)
         threshold = torch.where((guess > low) & (guess < high), guess, (low + high) / 2)
-        above = (height > low[row]).nonzero()[:, 0]
-        if 2 * len(above) < len(row):
-            row, place, height = row[above], place[above], height[above]
-            bound = None if bound is None else bound[above]
-    out.mul_((limit / total.clamp(min=1e-12)).clamp_(max=1.0)[row])
-    return torch.zeros_like(flat).index_put_((row, place), out.copysign_(flat[row, place])).view(change.shape)
+    scale = (limit / total.clamp(min=1e-12)).clamp(max=1.0)
+    return out.mul_(scale[:, None]).copysign_(flat), threshold
 
 
 def _l1_whole(change: Tensor, radius: Radius) -> Tensor:

@@ -233,12 +233,9 @@ def _claims(shards: Sequence[Run], result: Record) -> list[Record]:
     """For each ball in which a shard claims something the same of all of them."""
     known = [claim for run in shards for claim in run.record.get("claims", [])]
     first = {(claim["values"]["norm"], claim["values"]["eps"]): claim for claim in reversed(known)}
-    cases = [(ball["case"]["norm"], ball["case"]["eps"], ball["felled"]) for ball in result["by_eps"]]
-    return [
-        {**first[norm, eps], "values": {**first[norm, eps]["values"], "felled": felled}}
-        for norm, eps, felled in cases
-        if (norm, eps) in first
-    ]
+    draws = {"draws": max((claim["values"].get("draws", 1) for claim in known), default=1)}
+    balls = {(ball["case"]["norm"], ball["case"]["eps"]): ball["felled"] for ball in result["by_eps"]}
+    return [{**first[case], "values": {**first[case]["values"], **draws, "felled": balls[case]}} for case in balls if case in first]
 
 
 def _write_report(run: Run) -> None:

@@ -43,10 +43,10 @@ def branch(problem: Problem, rows: Tensor, clean: Tensor, nodes: int, late: Call
     margins, heights = torch.full_like(clean, torch.inf), _heights(problem)
     while True:
         done = leaves.margin > 0
-        margins.index_reduce_(0, leaves.row[done], leaves.margin[done], "amin")
+        margins.scatter_reduce_(0, leaves.row[done], leaves.margin[done], "amin")
         leaves = leaves.only(~done)
         if not len(leaves.row) or nodes <= 0 or late():
-            return margins.index_reduce_(0, leaves.row, leaves.margin, "amin")
+            return margins.scatter_reduce_(0, leaves.row, leaves.margin, "amin")
         order = leaves.margin.argsort()
         few, rest = leaves.only(order[: max(1, problem.most // 2)]), leaves.only(order[max(1, problem.most // 2) :])
         score = _score(few, heights)

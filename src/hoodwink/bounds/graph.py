@@ -80,3 +80,11 @@ def find_root(nodes: Sequence[Node]) -> int:
         if affine is None or affine.sums or len(nodes[after[0]].inputs) > 1:
             return root
         root = after[0]
+
+
+def neck(graph: Graph) -> int:
+    """The node behind which only affine maps of one input follow: rows of logits pulled back to it are exact."""
+    index = graph.last
+    while graph.nodes[index].affine is not None and len(graph.nodes[index].inputs) == 1:
+        index = graph.nodes[index].inputs[0]
+    return index

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hoodwink.bounds.graph import BoundsError, Graph
-from hoodwink.bounds.layers import LAYERS, SAME, Builder, Unread, binary, concatenated, mean_over, reshape
+from hoodwink.bounds.layers import Builder, Call, Unread, place
 
 KNOWN = "Linear, Conv2d, BatchNorm, ReLU, LeakyReLU, Hardtanh, average and max pooling, sums, torch.cat and reshaping"
 TOLERANCE = 1e-3  # between the graph's logits and the network's, of their size: what is read as something else is farther off
@@ -24,7 +24,7 @@ def read(network: nn.Module, shape: Sequence[int], mean: Sequence[float] | None 
     _check(network, parameter.dtype)
     build = Builder(tuple(shape), parameter.dtype, parameter.device)
     pictures = torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)).to(parameter)
-    start = build.normalised(mean, std) if mean is not None or std is not None else 0
+    start = 0 if mean is None and std is None else build.normalised(*_per_channel(shape[0], mean, std))
     with torch.no_grad():
         reader = _Reader(_traced(network), build, start)
         logits = reader.run(build.value(start, pictures))
@@ -37,6 +37,13 @@ def _check(network: nn.Module, dtype: torch.dtype) -> None:
     for name, module in network.named_modules():
         if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd):
             raise BoundsError(f"layer {name!r} ({type(module).__name__}) is in training mode; call network.eval() first")
+
+
+def _per_channel(channels: int, *values: Sequence[float] | None) -> list[Sequence[float]]:
+    out = [(float(k),) * channels if given is None else given for k, given in enumerate(values)]
+    if any(len(given) != channels for given in out):
+        raise BoundsError(f"mean and std are {channels} numbers each, one for each channel; {[len(given) for given in out]} came")
+    return out
 
 
 def _traced(network: nn.Module) -> fx.GraphModule:
@@ -68,36 +75,39 @@ class _Reader(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """Also follows what the picture becomes."""
-        name, kind = self._named(n)
-        before = [self.env[node].clone() for node in n.all_input_nodes if node in self.places]  # a layer may work in place
+        args = [self.env[a].clone() if a in self.places else self._plain(a) for a in _flat(n.args)]  # a layer may work in place
         value = super().run_node(n)
-        try:
-            place = self._place(n, name, value, before)
-        except Unread as reason:
-            raise BoundsError(f"bounds cannot read layer {name!r} ({kind}){reason}; they know {KNOWN}") from reason
-        if place is not None:
-            self.places[n] = place
+        if n.op == "placeholder" and not self.places:
+            self.places[n] = self.start
+        elif n.op == "output":
+            self.result = self.places.get(n.args[0]) if isinstance(n.args[0], fx.Node) else None
+        elif isinstance(value, Tensor) and any(node in self.places for node in n.all_input_nodes):
+            self.places[n] = self._follow(n, args, value)
         return value
 
-    def _place(self, n: fx.Node, name: str, value: Any, before: list[Tensor]) -> int | None:
-        if n.op == "placeholder":
-            return None if self.places else self.start
-        if n.op == "output":
-            argument = n.args[0]
-            self.result = self.places.get(argument) if isinstance(argument, fx.Node) else None
-            return None
-        if not before or not isinstance(value, Tensor):
-            return None  # a weight, a shape
-        place = self._layer(n, name, value, before)
-        if self.build.nodes[place].shape != value.shape[1:]:
-            raise Unread(" with these settings")
-        return place
+    def _follow(self, n: fx.Node, args: list[Any], value: Tensor) -> int:
+        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        name = str(n.target) if n.op == "call_module" else n.name
+        places = tuple(self.places.get(a) if isinstance(a, fx.Node) else None for a in _flat(n.args))
+        kwargs = {key: self._plain(a) for key, a in n.kwargs.items()}
+        try:
+            found = place(Call(self.build, name, places, tuple(args), kwargs, value, module), n.target)
+            if self.build.nodes[found].shape != value.shape[1:]:
+                raise Unread(" with these settings")
+        except Unread as reason:
+            kind = n.target if isinstance(n.target, str) else getattr(n.target, "__name__", str(n.target))
+            kind = kind if module is None else type(module).__name__
+            raise BoundsError(f"bounds cannot read layer {name!r} ({kind}){reason}; they know {KNOWN}") from reason
+        return found
 
-    def _layer(self, n: fx.Node, name: str, value: Tensor, before: list[Tensor]) -> int:
-        args, kwargs = self.fetch_args_kwargs_from_env(n)
-        places = [self.places[node] for node in n.all_input_nodes if node in self.places]
-        if n.op == "call_module":
-            return LAYERS.get(type(self.fetch_attr(str(n.target))), _unread)(self.build, name, places[0], self.fetch_attr(str(n.target)))
-        ...
+    def _plain(self, argument: Any) -> Any:
+        return self.env[argument] if isinstance(argument, fx.Node) else argument
 
-    def _named(self, n: fx.Node) -> tuple[str, str]: ...
+
+def _flat(arguments: Any) -> list[Any]:
+    """A call's arguments side by side, those in lists too where they are nodes."""
+    out: list[Any] = []
+    for a in arguments:
+        nested = isinstance(a, list | tuple) and any(isinstance(part, fx.Node) for part in a)
+        out += _flat(a) if nested else [a]
+    return out

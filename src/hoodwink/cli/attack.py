@@ -74,7 +74,7 @@ def _value(word: str, ctx: click.Context, param: click.Parameter) -> Any:
 def attack_command(
     name: str, sources: tuple[str, ...], limit: int | None, out: str | None, force: bool, choice: Choice, talk: Talk, **asked: Any
 ) -> None:
-    """Send one attack to photos or to a data set.
+    """Send one attack to pictures.
 
     NAME is one of hoodwink attacks, PHOTO a picture file, whose label is what the network calls it now; DATA a data set, cifar10 or
     cifar10:train, or a folder of pictures. Ends with 0 if all are fooled, 1 if one is not.

@@ -20,9 +20,9 @@ _GOALS = {"budget": "the best inside a ball of a size", "minimal": "the nearest 
 @click.argument("name", required=False, metavar="[NAME]")
 @takes_talk
 def attacks_command(name: str | None, talk: Talk) -> None:
-    """List the attacks, or show what one takes.
+    """List the attacks, and what each asks for.
 
-    The attacks are functions, too: hoodwink.attacks.NAME in Python.
+    With a NAME, its options and their defaults. In Python the attacks are functions, hoodwink.attacks.NAME.
     """
     with talk.busy("looking"):
         from hoodwink.attacks.table import ATTACKS

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = "hoodwink-audit"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+_LINE = "hoodwink audit efficientnet-lite0 hoodwink-out --eps 2/255"
 _BROKEN = 5  # files that cannot be read: all would fill the screen
 
 
@@ -58,7 +59,7 @@ class _Task:
     out: Path
 
 
-@click.command("audit", epilog="\b\nExample:\n  hoodwink audit efficientnet-lite0 hoodwink-out --eps 2/255")
+@click.command("audit", epilog=f"\b\nExample:\n  {_LINE}\n  {_LINE} --shard 1/2\n  {_LINE} --shard 2/2")
 @click.argument("model", metavar="MODEL")
 @click.argument("data", metavar="DATA")
 @click.option("--eps", multiple=True, required=True, metavar="SIZE", callback=fractions, help="The ball's size: 8/255. May be repeated.")
@@ -98,7 +99,7 @@ class _Task:
 def audit_command(
     data: str, out: str, shard: str | None, choice: Choice, talk: Talk, force: bool, resume: bool, limit: int | None, **asked: Any
 ) -> None:
-    """Say how many pictures can be fooled as files.
+    """Say how many pictures a file can fool a network with.
 
     MODEL is a network as --model of the other verbs takes it: a name, a folder, or a file of weights that the options describe. DATA is a
     data set, cifar10 or cifar10:train, or a folder of pictures. Ends with 0, with 1 below --fail-under or on a drop from --baseline.

