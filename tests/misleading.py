@@ -27,23 +27,27 @@ def draw(count: int, seed: int) -> tuple[Array, Array]:
     return (patterns[labels] + dice.normal(0, 22, (count, SIDE, SIDE, 1))).round().clip(0, 255).astype(np.uint8), labels
 
 
-@cache
-def _trained() -> nn.Sequential:
-    """An honest network that learned the patterns: 64 to 48 ReLUs to 10 logits."""
+def train(levels: Array, labels: Array, epochs: int) -> nn.Sequential:
+    """An honest network that learns pictures of 8 x 8 pixels: 64 to 48 ReLUs to 10 logits."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 48), nn.ReLU(), nn.Linear(48, CLASSES))
-    levels, labels = draw(1000, 1)
     pictures, truth = torch.from_numpy(levels).permute(0, 3, 1, 2).float() / 255 * 2 - 1, torch.from_numpy(labels)
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    for _ in range(12):
-        for rows in torch.randperm(len(truth)).split(50):
+    for _ in range(epochs):
+        for rows in torch.randperm(len(truth)).split(50):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
-            nn.functional.cross_entropy(network(pictures[rows]), truth[rows]).backward()
+            nn.functional.cross_entropy(network(pictures[rows]), truth[rows]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return network
 
 
+@cache
+def _trained() -> nn.Sequential:
+    return train(*draw(1000, 1), epochs=12)
+
+
 def honest() -> nn.Sequential:
+    """A network that learned the patterns."""
     return copy.deepcopy(_trained())
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_audits as small
 import torch
 from torch import Tensor
 
+import small_audits as small
 from hoodwink.attacks.queries import Queries
 from hoodwink.auditing import sentinels
 from hoodwink.auditing.plan import Plan
@@ -132,7 +132,7 @@ def knowing(work: Work, among: Callable[[int], bool] = lambda row: True) -> Call
 
 def test_the_sample_is_drawn_at_random_of_those_standing() -> None:
     work = opened()
-    work.felled[BALL] = {index: "before" for index in range(0, 30, 3)}
+    work.felled[BALL] = dict.fromkeys(range(0, 30, 3), "before")
     drawn = [post(work, Plan(work, NOTHING), BALL, 7, [], seed)[0].chosen for seed in (0, 0, 1, 2)]
     assert drawn[0] == drawn[1] and len(set(drawn)) == 3 and all(len(set(one)) == 7 for one in drawn)
     assert not {index for one in drawn for index in one} & set(work.felled[BALL])

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_audits as small
 import torch
 from torch import Tensor
 
+import small_audits as small
 from hoodwink.auditing.sight import DRAWS, Sights, scale_for
 
 

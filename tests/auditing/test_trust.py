@@ -1,22 +1,23 @@
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
-import misleading
 import numpy as np
 import pytest
-import small_audits as small
 import torch
 from torch import nn
 
+import misleading
+import small_audits as small
 from hoodwink.auditing import audit as audits
 from hoodwink.auditing import sentinels, trust
 from hoodwink.auditing.records import AuditResult, Case, Sign
 from hoodwink.auditing.trust import PROBED, Probe, far_left, probe, scale, signs
 from hoodwink.auditing.work import Work
 
-EPS = 31 / 255
+EPS = 29 / 255
 SIGNS = (
     "zero or non-finite gradients",
     "a gradient that misleads",
@@ -44,9 +45,9 @@ def found(result: AuditResult) -> set[str]:
 
 
 @cache
-def plain() -> AuditResult:
+def misled(name: str) -> AuditResult:
     torch.manual_seed(0)
-    return audited(misleading.honest())
+    return audited(misleading.honest() if name == "plain" else misleading.MISLEADING[name][0]())
 
 
 def work_of(network: nn.Module) -> Work:
@@ -64,17 +65,14 @@ def test_an_honest_network_shows_no_sign() -> None:
 
 @pytest.mark.parametrize("name", misleading.MISLEADING)
 def test_a_network_that_misleads_is_called_by_name_and_felled_or_not_vouched_for(name: str) -> None:
-    make, wanted = misleading.MISLEADING[name]
-    torch.manual_seed(0)
-    result = audited(make())
-    assert set(wanted) <= found(result)
-    assert result.last.robust <= plain().last.robust + 1 or not result.vouched
+    result = misled(name)
+    assert set(misleading.MISLEADING[name][1]) <= found(result)
+    assert result.last.robust <= misled("plain").last.robust + 1 or not result.vouched
 
 
 @pytest.mark.parametrize("name", ["quantised", "saturated", "tiny", "softmax", "saturated softmax"])
 def test_what_can_be_repaired_is_felled_as_the_honest_network_is(name: str) -> None:
-    torch.manual_seed(0)
-    assert abs(audited(misleading.MISLEADING[name][0]()).last.robust - plain().last.robust) <= 2
+    assert abs(misled(name).last.robust - misled("plain").last.robust) <= 2
 
 
 @pytest.mark.parametrize("name", ["hidden", "turned"])
@@ -85,34 +83,34 @@ def test_where_the_gradient_leads_nowhere_queries_are_sent_to_all(name: str) -> 
     assert stages["queries"].met >= 15 and stages["queries"].felled > 5 and not result.vouched
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["plain", *misleading.MISLEADING])
-def test_so_it_is_on_handwritten_digits(name: str) -> None:
-    pytest.importorskip("sklearn")
+@cache
+def digits() -> tuple[nn.Sequential, Any, Any]:
+    """A network that learned handwritten digits, and sixty that it did not learn from."""
     from hoodwink.data.load import load
 
-    torch.manual_seed(0)
     learned, shown = load("digits:train"), load("digits:test")
-    pictures = torch.from_numpy(np.array(learned.pictures)).permute(0, 3, 1, 2).float() / 255 * 2 - 1
-    labels, network = torch.from_numpy(np.array(learned.labels)), misleading.honest()
-    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    for _ in range(40):
-        for rows in torch.randperm(len(labels)).split(64):  # type: ignore[no-untyped-call]
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(network(pictures[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+    network = misleading.train(np.array(learned.pictures), np.array(learned.labels), epochs=40)
+    return network, np.array(shown.pictures[:60]), np.array(shown.labels[:60])
 
-    def run(module: nn.Module) -> AuditResult:
-        return audits.audit(misleading.model(module), np.array(shown.pictures[:60]), np.array(shown.labels[:60]), eps=32 / 255, sentinels=12)
 
-    honest = run(network)
+@cache
+def on_digits(name: str) -> AuditResult:
+    network, pictures, labels = digits()
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(misleading, "honest", lambda: copy.deepcopy(network))
+        module = network if name == "plain" else misleading.MISLEADING[name][0]()
+    return audits.audit(misleading.model(copy.deepcopy(module)), pictures, labels, eps=32 / 255, sentinels=12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain", *(name for name in misleading.MISLEADING if name not in ("not a number", "infinite"))])
+def test_so_it_is_on_handwritten_digits(name: str) -> None:
+    pytest.importorskip("sklearn")
+    result, honest = on_digits(name), on_digits("plain")
     assert found(honest) == set() and honest.vouched and 0.1 < honest.robust_accuracy < 0.7
-    if name != "plain":
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(misleading, "honest", lambda: network)
-            make, wanted = misleading.MISLEADING[name]
-            result = run(make())
-        assert set(wanted) <= found(result) and (result.robust_accuracy <= honest.robust_accuracy + 0.05 or not result.vouched)
+    wanted = () if name == "plain" else misleading.MISLEADING[name][1]
+    assert set(wanted) <= found(result) and (result.robust_accuracy <= honest.robust_accuracy + 0.05 or not result.vouched)
 
 
 # what is measured
@@ -185,7 +183,7 @@ def test_a_large_ball_fells_nearly_all_and_a_network_that_cannot_be_fooled_stand
     work = small.work(small.model(), small.draw(20))
     work.open(case)
     assert far_left(work, case, rows) <= 0.1 and work.batches[-1]["sentinel"]
-    stubborn = small.work(small.linear(np.zeros((2, 36)), np.array([1.0, 0.0]), 6, 6, 1), small.draw(20))
+    stubborn = small.work(small.linear(np.zeros((2, 36)), np.array([2.0, 0.0]), 6, 6, 1), small.draw(20))
     stubborn.open(case)
     assert far_left(stubborn, case, rows) == 1.0
 

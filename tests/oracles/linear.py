@@ -25,6 +25,17 @@ def network(gains: Array, base: float = 0.0) -> Callable[[Tensor], Tensor]:
     return function
 
 
+def classifier(gains: Array, base: float, classes: int = 2) -> Callable[[Tensor], Tensor]:
+    """The network as a classifier: its number is class 1's logit; class 0 has none, and any others are far below."""
+    value, far = network(gains, base), torch.full((max(0, classes - 2),), -1e4, dtype=torch.float64)
+
+    def function(pictures: Tensor) -> Tensor:
+        number = value(pictures)
+        return torch.cat([torch.stack([torch.zeros_like(number), number], 1), far.expand(len(number), -1)], 1)
+
+    return function
+
+
 def goal(threshold: float) -> Goal:
     """The network's number itself, up to a threshold."""
     return Goal(lambda value: value, lambda value: value, threshold)
@@ -59,6 +70,16 @@ def rounded(gains: Array, need: float, low: Array, high: Array) -> Array:
 def continuous(gains: Array, need: float) -> float:
     """The L2 size, in [0, 1] units, of the smallest change in real numbers, bounds ignored."""
     return need / float(np.linalg.norm(gains)) / 255
+
+
+def real_linf(gains: Array, need: float) -> float:
+    """The smallest Linf size, in [0, 1] units, of all changes in real numbers, bounds ignored."""
+    return need / float(np.abs(gains).sum()) / 255
+
+
+def real_l1(gains: Array, need: float) -> float:
+    """The smallest L1 size, in [0, 1] units, of all changes in real numbers, bounds ignored."""
+    return need / float(np.abs(gains).max()) / 255
 
 
 def smallest_linf(gains: Array, need: float, low: Array, high: Array) -> int:

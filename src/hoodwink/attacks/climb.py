@@ -258,7 +258,7 @@ def climb(
     levels = int(255 * eps + 1e-6) if norm == "linf" else 255
     out = []
     for index in range(len(pictures)):
-        picture, asked = pictures[index : index + 1], every.only(torch.tensor([index]))
+        picture, asked = pictures[index : index + 1].contiguous(), every.only(torch.tensor([index]))
         space = Pixels(picture, radius=levels)
         goal = goal_of(labels, target, index)
         trail = upward(asked, space, goal, norm=norm, radius=eps, steps=steps, generator=generator)

@@ -11,6 +11,8 @@ Loss = Callable[
     [Tensor, Tensor | None, Tensor | None], Tensor
 ]  # logits N x K, up N, down N -> N; one of the two may be None: the best other
 
+SURE, PART = 15.0, 1e-3  # e^-15 is all that is left of a probability's gradient
+
 
 def margin(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:
     """The logit of `up` minus that of `down`, N; a class not given is the highest other one."""
@@ -18,8 +20,12 @@ def margin(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:
 
 
 def probability(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:
-    """The margin of probabilities, N: where the label is sure of itself, it says little, and the search turns to where it is not."""
-    return margin(logits.softmax(1), up, down)
+    """The margin of probabilities, N: where the label is sure of itself, it says little, and the search turns to where it is not.
+
+    Below a margin of -SURE it says nothing at all, in float32; there a part of the margin of logits goes on.
+    """
+    beyond = (margin(logits, up, down) + SURE).clamp(max=0.0)
+    return margin(logits.softmax(1), up, down) + PART * beyond
 
 
 def ce(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:

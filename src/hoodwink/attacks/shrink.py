@@ -195,7 +195,7 @@ def shrink(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     out = []
     for index in range(len(pictures)):
-        picture, asked = pictures[index : index + 1], every.only(torch.tensor([index]))
+        picture, asked = pictures[index : index + 1].contiguous(), every.only(torch.tensor([index]))
         space, goal, before = Pixels(picture), goal_of(labels, target, index), asked.gradients
         trail = upward(asked, space, goal, norm=norm, steps=steps, generator=generator)
         if trail.stall is None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from hoodwink.attacks.balls import BALLS, L0, find_ball
 from hoodwink.attacks.objectives import MARGIN
 from hoodwink.attacks.table import ATTACKS, Row
-from hoodwink.auditing.audit import _PROVED, Pictures, _check
+from hoodwink.auditing.audit import PROVED, Pictures, check_inputs
 from hoodwink.auditing.journal import Journal
 from hoodwink.auditing.records import Labels
 from hoodwink.auditing.sight import Sight, Sights
@@ -93,7 +93,7 @@ def attack(
     row = find_attack(name)
     ball = norm or _own_norm(row)
     _check_asked(row, ball, {"eps": eps, "target": target, "steps": steps, "free": free or None}, options)
-    shown, truth, _ = _check(model, pictures, labels)
+    shown, truth, _ = check_inputs(model, pictures, labels)
     goals = _targets(target, model, len(truth))
     fast = prepare(model, _first(model, shown))
     work = Work(Sights(model, fast.network), shown, truth, journal=Journal(), seed=seed)
@@ -166,8 +166,6 @@ def _send(
     """Send the attack to one batch and note what came of it."""
     sight = work.sights.of(*work.size(part[0]))
     queries, pictures, labels = work.queries(sight, free), work.tensor(part), work.targets(part)
-    if row.name == "shrink":
-        pictures = pictures.contiguous()  # it takes each picture as one row
     wanted = {} if goals is None else {"target": torch.from_numpy(goals).to(labels.device)}
     try:
         made = row.function(queries, pictures, labels, **asked, **wanted)
@@ -268,7 +266,7 @@ def _targets(target: Any, model: Model, count: int) -> Labels | None:
 
 def _first(model: Model, pictures: Pictures) -> Tensor:
     """The first pictures as the network gets them, to prove its fast copy on."""
-    first = [pictures[k] for k in range(min(_PROVED, len(pictures)))]
+    first = [pictures[k] for k in range(min(PROVED, len(pictures)))]
     encoded = [model.encode(levels if levels.ndim == 3 else levels[:, :, None]) for levels in first]
     return torch.cat([one for one in encoded if one.shape == encoded[0].shape])
 

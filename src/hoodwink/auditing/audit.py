@@ -34,7 +34,7 @@ from hoodwink.runs import Run, RunError
 
 Pictures = Levels | Sequence[Levels]
 _LATE = "the time was up before the search was finished: what it did not reach counts as standing"
-_PROVED = 8  # clean pictures on which the prepared copy is proven equal
+PROVED = 8  # clean pictures on which the prepared copy is proven equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def audit(
     """
     asked = Settings(cases=make_cases(eps, norm), budget=budget, certify=certify, seed=seed, **settings)
     given = Help() if help is None else help
-    shown, truth, notes = _check(model, pictures, labels)
+    shown, truth, notes = check_inputs(model, pictures, labels)
     run = None if out is None else _open(Path(out), asked, model, given, shown, truth, resume, force)
     result = _Audit(model, shown, truth, asked, given, Journal(None if run is None else run.directory), notes).result(run)
     if run is not None:
@@ -161,7 +161,7 @@ class _Audit:
     def _prepare(self) -> Prepared:
         first = [
             levels if levels.ndim == 3 else levels[:, :, None]
-            for levels in (self.pictures[k] for k in range(min(_PROVED, len(self.labels))))
+            for levels in (self.pictures[k] for k in range(min(PROVED, len(self.labels))))
         ]
         encoded = [self.model.encode(levels) for levels in first]
         alike = [one for one in encoded if one.shape == encoded[0].shape]
@@ -288,7 +288,7 @@ def _pictures(work: Work) -> Levels | list[Levels]:
     return np.stack(out) if isinstance(work.pictures, np.ndarray) else out
 
 
-def _check(model: Model, pictures: Pictures, labels: Labels | Sequence[int] | None) -> tuple[Pictures, Labels, tuple[str, ...]]:
+def check_inputs(model: Model, pictures: Pictures, labels: Labels | Sequence[int] | None) -> tuple[Pictures, Labels, tuple[str, ...]]:
     """The pictures and labels in the house's form, and what was done to them."""
     if isinstance(pictures, Tensor):
         pictures = pictures.cpu().numpy()

@@ -265,8 +265,8 @@ class AuditResult:
 
     @property
     def vouched(self) -> bool:
-        """False where a grave sign was seen: then the robust accuracy is a bound from above and no more."""
-        return not any(sign.found and sign.grave for sign in self.signs)
+        """False where a grave sign was seen and anybody stands: then the robust accuracy is a bound from above and no more."""
+        return not any(sign.found and sign.grave for sign in self.signs) or not any(one.robust for one in self.by_eps)
 
     def to_json(self) -> dict[str, Any]:
         """The answer as JSON values."""

@@ -119,8 +119,6 @@ def interval(felled: int, count: int, all: int) -> tuple[float, float]:
 
     Clopper and Pearson 1934; (0, 1) where nothing was sampled, exact where all were.
     """
-    if count == 0:
+    if not count:
         return (0.0, 1.0) if all else (0.0, 0.0)
-    if count == all:
-        return felled / count, felled / count
-    return bounds(felled, count)
+    return (felled / count, felled / count) if count == all else bounds(felled, count)

@@ -8,7 +8,6 @@ import numpy as np
 
 from hoodwink.auditing.records import Case, EpsResult, Sample, Settings, Stage
 from hoodwink.auditing.work import Work
-from hoodwink.pictures.levels import distances
 
 _SHOWN = 12  # pictures that are listed as the hardest and the easiest
 
@@ -41,8 +40,9 @@ def tally(work: Work, case: Case, sample: Sample | None, done: bool, asked: Sett
 
 def _size(work: Work, index: int, case: Case) -> float:
     """How far the felling picture of an index is from its original, in [0, 1] units."""
-    found = distances(work.picture(index), work.journal.fetch(work.at[case.norm, index][1], work.picture(index).shape))
-    return found.linf / 255 if case.norm == "linf" else float(getattr(found, case.norm))
+    before = work.picture(index).astype(np.int64)
+    change = np.abs(work.journal.fetch(work.at[case.norm, index][1], before.shape) - before)
+    return float({"linf": change.max(), "l2": np.sqrt((change**2).sum()), "l1": change.sum()}[case.norm]) / 255
 
 
 def _stages(work: Work, case: Case) -> tuple[Stage, ...]:

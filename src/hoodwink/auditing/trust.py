@@ -18,7 +18,7 @@ from hoodwink.auditing.work import Rows, Work
 
 PROBED = 32  # pictures that the signs are looked for on
 _STEP = 1 / 255  # the change along the gradient's signs that is foretold and then measured
-_TRUE = 0.3  # the part of the foretold change that an honest gradient keeps at least, in the median
+_TRUE = 0.1  # the part of the foretold change that an honest gradient keeps at least, in the median
 _ALIKE = 0.9  # the least cosine of two gradients of an honest network
 RANDOM = "random outputs"
 _FAR = {"linf": 0.5, "l2": 20.0, "l1": 500.0}  # balls in which a working search fells nearly everything

@@ -297,5 +297,6 @@ def inside(found: Tensor, pictures: Tensor, case: Case, free: bool) -> Tensor:
     """What an attack returned, brought into the box and the ball, and onto whole levels unless `free`: nobody is taken at his word."""
     ball, levels = find_ball(case.norm), (pictures * 255).round()
     change = (found.to(pictures).clamp(0, 1) * 255 - levels).nan_to_num(0.0)
-    change = ball.project(change, case.eps) if free else ball.whole(change, case.eps)
+    change = ball.project(change, case.eps)
+    change = change if free else ball.whole(change, case.eps)
     return ((levels + change).clamp(0, 255)) / 255

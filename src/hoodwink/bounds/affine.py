@@ -140,7 +140,7 @@ def joined(channels: Sequence[int]) -> Affine:
     def push(*inputs: Tensor) -> Tensor:
         return torch.cat(inputs, 1)
 
-    return Affine(push, push, lambda rows: rows.split(tuple(channels), 1))
+    return Affine(push, push, lambda rows: torch.split(rows, list(channels), 1))
 
 
 def difference() -> Affine:

@@ -46,13 +46,10 @@ def certify(
     time. seconds: what is not proven by then counts as not proven. BoundsError: a layer, norm or method that is not known.
     """
     work = _begin(network, pictures, labels, eps, norm, method, mean, std, batch, seconds)
-    with torch.no_grad():
-        right = torch.cat([work.logits(part) for part in pictures.split(batch)]).argmax(1) == labels if len(labels) else labels == labels
-    open_ones = right.nonzero().flatten()
-    lost = [fooled(work.logits, work.space.only(part), labels[part]) for part in open_ones.split(batch) if len(part)]
-    if lost:
-        open_ones = open_ones[~torch.cat(lost)]
-    return (_climbed(work, open_ones, nodes, stop=True) > 0).all(1)
+    standing = torch.zeros(len(labels), dtype=torch.bool, device=work.labels.device)
+    for part in torch.split(torch.arange(len(labels), device=work.labels.device), batch) if len(labels) else ():
+        standing[part] = ~fooled(work.logits, work.space.only(part), work.labels[part])
+    return (_climbed(work, standing.nonzero().flatten(), nodes, stop=True) > 0).all(1)
 
 
 def lower_margins(
@@ -74,7 +71,7 @@ def lower_margins(
     Lower bounds, float64, N x K; the label's own column is infinite. method branch raises only those that are not above zero.
     """
     work = _begin(network, pictures, labels, eps, norm, method, mean, std, batch, seconds)
-    return _climbed(work, torch.arange(len(labels), device=labels.device), nodes, stop=False)
+    return _climbed(work, torch.arange(len(labels), device=work.labels.device), nodes, stop=False)
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ def _intervals(work: _Work, chosen: Tensor) -> Tensor:
     """The margins of pictures, N x K, by intervals up to the last ReLU."""
     head = neck(work.graph)
     found = [torch.zeros((0, work.graph.nodes[-1].shape[0]), dtype=torch.float64, device=work.graph.device)]
-    for part in chosen.split(work.batch) if len(chosen) else ():
+    for part in torch.split(chosen, work.batch) if len(chosen) else ():
         spans = intervals(work.graph, work.space.only(part).span())
         for k, index in enumerate(part.tolist()):
             one = [span.only(slice(k, k + 1)) for span in spans]

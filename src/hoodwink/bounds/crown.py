@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hoodwink.bounds.graph import Graph
-from hoodwink.bounds.intervals import SPARE, Span, step
+from hoodwink.bounds.intervals import Span, step
 from hoodwink.bounds.regions import Region, fall
 
 CHUNK = 1 << 18  # numbers of the largest feature map that are handled at a time: about what a processor's cache holds
@@ -46,9 +46,9 @@ def bend(graph: Graph, span: Span) -> Bend:
     # The line's height goes with the slope as it was rounded, and products of two floats are exact in double precision.
     exact = upper.double()
     height = torch.maximum(-exact * low.double(), (1 - exact) * high.double())
-    spare = SPARE * graph.unit * torch.maximum(-low, high)
+    spare = graph.slack * torch.maximum(-low, high)
     gap = (exact * value + height - value.relu()).to(graph.dtype) + spare
-    drift = span.drift.flatten() + SPARE * graph.unit * span.change.flatten()
+    drift = span.drift.flatten() + graph.slack * span.change.flatten()
     return Bend(passes, index, (high >= -low).to(graph.dtype), upper, gap, value.to(graph.dtype), spare, drift)
 
 
@@ -107,7 +107,7 @@ def descend(problem: Problem, rows: Tensor, end: int | None = None) -> Fall:
             pulled = node.affine.pull(part)
         for source, piece in zip(node.inputs, pulled, strict=True):
             parts[source] = parts[source] + piece if source in parts else piece
-    return Fall(bound + fall(parts[end], spans[end], radius), turned, parts[end])
+    return Fall(bound + fall(parts[end], spans[end], radius, graph.spare), turned, parts[end])
 
 
 def _through(part: Tensor, turned: Tensor, over: Bend) -> tuple[Tensor, Tensor]:
@@ -179,7 +179,7 @@ def improved(span: Span, falling: Tensor, downs: Tensor, rising: Tensor, ups: Te
 
 def changes(problem: Problem, index: Tensor, sign: float) -> Tensor:
     """The least changes of sign * numbers of the problem's node, as many as indices."""
-    found = [descend(problem, units(problem, some, sign)).bound for some in index.split(problem.most) if len(some)]
+    found = [descend(problem, units(problem, some, sign)).bound for some in torch.split(index, problem.most) if len(some)]
     return rounded(torch.cat(found) if found else index.new_zeros(0, dtype=torch.float64), problem.graph.dtype)
 
 

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from hoodwink.bounds.affine import Affine, Shape
 
+# A coefficient times a slope, a product before it is summed up in double precision, the ends of a span; branches added come besides.
+SINGLE = 8
+
 
 class BoundsError(ValueError):
     """What no bound can be given for: a network, pictures, a norm or a method; one line."""
@@ -37,18 +40,25 @@ class Node:
 class Graph:
     """Nodes in the order of the computation: the first is the picture, the last the logits.
 
-    root: the last node up to which everything is a chain of elementwise maps, so that a box of pictures is a box there.
+    root: the last node up to which everything is a chain of elementwise maps, so that a box of pictures is a box there. spare: how
+    many single operations, beside sums of products, meet at most in one number on its way through a node.
     """
 
     nodes: tuple[Node, ...]
     root: int
+    spare: int
     dtype: torch.dtype
     device: torch.device
 
     @property
     def unit(self) -> float:
-        """The largest relative error of one operation of the network's arithmetic, and ours."""
+        """The largest relative error of one operation of the network's arithmetic, and of ours."""
         return torch.finfo(self.dtype).eps / 2
+
+    @property
+    def slack(self) -> float:
+        """The largest relative error of the single operations that meet."""
+        return self.spare * self.unit
 
     @property
     def last(self) -> int:
@@ -69,6 +79,12 @@ def forward(node: Node, inputs: Sequence[Tensor]) -> Tensor:
         return inputs[0].relu()
     out = node.affine.push(*inputs)
     return out if node.affine.bias is None else out + node.affine.bias.to(out.dtype)
+
+
+def assemble(nodes: Sequence[Node], dtype: torch.dtype, device: torch.device) -> Graph:
+    """The graph of these nodes; weights are of this dtype, on this device."""
+    uses = [source for node in nodes for source in node.inputs]
+    return Graph(tuple(nodes), find_root(nodes), SINGLE + max((uses.count(source) for source in set(uses)), default=0), dtype, device)
 
 
 def find_root(nodes: Sequence[Node]) -> int:

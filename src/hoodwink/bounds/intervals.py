@@ -13,9 +13,8 @@ from hoodwink.bounds.graph import Graph, Node, forward
 
 # Bounds must hold for the network as it is computed: each operation off by at most `unit`, relatively, sums in any order. A sum of n
 # products is then off by at most n * unit * sum |products| (Jeannerod and Rump 2013, doi:10.1137/120894488). Our own sums, forward
-# and backward, are off by as much. All bounds are for the change from the clean picture's values: it is small, and so is what our
-# arithmetic loses of it. SPARE counts the single operations beside the sums: a coefficient times a slope, two branches added, a product before it is summed up in double precision.
-SPARE = 8
+# and backward, are off by as much. All bounds are for the change from the clean picture's values, which are computed in double
+# precision: it is small, and so is what our arithmetic loses of it. Single operations beside the sums come to graph.slack.
 TINY = 1e-30  # far above what underflow can lose, far below any bound
 
 
@@ -77,8 +76,10 @@ def step(graph: Graph, index: int, spans: Sequence[Span]) -> Span:
         return _relu(graph, inputs[0])
     out = _affine(graph, node, node.affine, inputs)
     if node.largest:
-        downs, ups = zip(*((spans[k].value - out.value + spans[k].down, spans[k].value - out.value + spans[k].up) for k in node.largest), strict=True)
-        more = SPARE * graph.unit * out.size
+        downs, ups = zip(
+            *((spans[k].value - out.value + spans[k].down, spans[k].value - out.value + spans[k].up) for k in node.largest), strict=True
+        )
+        more = graph.slack * out.size
         out = out.within(torch.maximum(*downs).to(graph.dtype) - more, torch.maximum(*ups).to(graph.dtype) + more)
     return out
 
@@ -87,22 +88,22 @@ def _relu(graph: Graph, before: Span) -> Span:
     value = before.value.relu()
     low, high = before.low.relu(), before.high.relu()
     clean = value.to(graph.dtype)
-    more = SPARE * graph.unit * torch.maximum(before.size, clean)
+    more = graph.slack * torch.maximum(before.size, clean)
     down, up = torch.where(clean == 0, 0, low - clean - more), torch.where(high == 0, 0, high - clean + more)
     return Span(value, down, up, torch.zeros_like(clean))
 
 
 def _affine(graph: Graph, node: Node, affine: Affine, inputs: Sequence[Span]) -> Span:
-    unit, count = graph.unit, len(inputs[0].value)
+    own, ours = (count * graph.unit + graph.slack for count in (affine.own, affine.ours))
     value = forward(node, [span.value for span in inputs])
     out = affine.push(*((span.down + span.up) / 2 for span in inputs))
     together = [torch.cat([(span.up - span.down) / 2, span.change, span.size, span.drift]) for span in inputs]
-    radius, change, size, drift = affine.spread(*together).split(count)
+    radius, change, size, drift = affine.spread(*together).chunk(4)
     if affine.bias is not None:
         size = size + (affine.bias.abs() if affine.weight is None else affine.weight)
     # 1.01: the sums of `spread` are off too, but no term of theirs is negative.
-    rounding = 1.01 * unit * (affine.own * size + SPARE * size)
-    radius = radius * (1 + (affine.own + SPARE) * unit) + rounding + 1.01 * (affine.own + SPARE) * unit * change + TINY
+    rounding = 1.01 * own * size
+    radius = radius * (1 + own) + 1.01 * own * change + rounding + TINY
     down, up = out - radius, out + radius
-    drift = 1.01 * (drift + (affine.ours + SPARE) * unit * change + SPARE * unit * torch.maximum(-down, up)) + rounding + TINY
+    drift = 1.01 * (drift + ours * change + graph.slack * torch.maximum(-down, up)) + rounding + TINY
     return Span(value, down, up, drift)

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hoodwink.bounds.affine import Affine, Shape, Window, convolution, dense, difference, joined, picked, reshaped, scaling, strided, total
-from hoodwink.bounds.graph import Graph, Node, find_root, forward
+from hoodwink.bounds.affine import Affine, Shape, Window, dense, difference, joined, picked, reshaped, scaling, strided, total
+from hoodwink.bounds.graph import Graph, Node, assemble, forward
 
 _BATCH_NORM = 8  # roundings of a value on its way through: the scale's own, the product, the sum
 
@@ -49,7 +49,7 @@ class Builder:
         out = torch.as_tensor(value).double().to(self.device)
         wanted = (1, *self.nodes[source].shape)
         out = out.view((1,) * (len(wanted) - out.dim()) + tuple(out.shape))
-        if torch.broadcast_shapes(out.shape, wanted) != wanted:
+        if len(out.shape) > len(wanted) or any(n not in (1, w) for n, w in zip(out.shape, wanted, strict=True)):
             raise Unread(" with a constant of another shape")
         return out
 
@@ -67,8 +67,7 @@ class Builder:
 
     def graph(self, last: int) -> Graph:
         """The graph whose logits are a node."""
-        nodes = tuple(self.nodes[: last + 1])
-        return Graph(nodes, find_root(nodes), self.dtype, self.device)
+        return assemble(self.nodes[: last + 1], self.dtype, self.device)
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,8 @@ def _average(call: Call, module: nn.AvgPool2d) -> int:
 
 
 def _adaptive(call: Call, module: nn.AdaptiveAvgPool2d) -> int:
-    wanted = [s if w is None else w for s, w in zip(call.shape[1:], _pair(module.output_size), strict=True)]
+    asked = module.output_size if isinstance(module.output_size, tuple) else (module.output_size, module.output_size)
+    wanted = [s if w is None else w for s, w in zip(call.shape[1:], asked, strict=True)]
     if any(s % w for s, w in zip(call.shape[1:], wanted, strict=True)):
         raise Unread(" where the windows differ in size")
     kernel = (call.shape[1] // wanted[0], call.shape[2] // wanted[1])
@@ -285,7 +285,7 @@ def _detached(bias: Tensor | None) -> Tensor | None:
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) or value is None else (value[0], value[1])
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 _Layer = Callable[[Call, Any], int]

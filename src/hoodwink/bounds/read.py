@@ -69,6 +69,7 @@ class _Reader(fx.Interpreter):
 
     def __init__(self, traced: fx.GraphModule, build: Builder, start: int) -> None:
         super().__init__(traced, garbage_collect_values=False)
+        self.extra_traceback = False  # errors stay one line
         self.build, self.start = build, start
         self.places: dict[fx.Node, int] = {}
         self.result: int | None = None

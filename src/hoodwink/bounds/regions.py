@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hoodwink.bounds.graph import BoundsError
-from hoodwink.bounds.intervals import SPARE, Span
+from hoodwink.bounds.intervals import TINY, Span
 
 # A radius grows by this much in every subpixel, so that whole levels k/255, each rounded to a float, and the ends of the box here,
 # rounded too, never fall outside: k/255 is off by at most 2**-25, and an attack's radius of 255 eps + 1e-6 levels by 2**-27.
@@ -47,8 +47,11 @@ def region(pictures: Tensor, eps: float, norm: str) -> Region:
     return Region(pictures, down.clamp(max=0), up.clamp(min=0), radius if norm == "l2" else None)
 
 
-def fall(rows: Tensor, span: Span, radius: float | None) -> Tensor:
-    """A lower bound of sum(row * change), rows R x shape, for changes of one picture's span (and ball); R, double precision."""
+def fall(rows: Tensor, span: Span, radius: float | None, spare: int) -> Tensor:
+    """A lower bound of sum(row * change), rows R x shape, for changes of one picture's span (and ball); R, double precision.
+
+    spare: how many roundings went into each number of the rows, besides those of their own sums.
+    """
     if radius is None:
         lost = _box(rows, span)
     else:
@@ -57,7 +60,7 @@ def fall(rows: Tensor, span: Span, radius: float | None) -> Tensor:
         ball = rows.clamp(-scale * span.up, -scale * span.down)
         lost = _box(rows - ball, span) - radius * torch.linalg.vector_norm(ball.flatten(1), dim=1, dtype=torch.float64)
     # No term is positive, so that the sums' errors are relative ones.
-    return lost * (1 + (math.prod(rows.shape[2:]) + SPARE) * torch.finfo(rows.dtype).eps)
+    return lost * (1 + (math.prod(rows.shape[2:]) + spare) * torch.finfo(rows.dtype).eps)
 
 
 def lowest(rows: Tensor, span: Span, radius: float | None) -> Tensor:
@@ -75,11 +78,11 @@ def _box(rows: Tensor, span: Span) -> Tensor:
 def _multiplier(rows: Tensor, span: Span, radius: float) -> Tensor:
     """The scale s at which the change -row / s, clipped to the box, is as long as the radius; R x 1 x 1 x 1."""
     shape = (-1, *[1] * (rows.dim() - 1))
-    scale = torch.linalg.vector_norm(rows.flatten(1), dim=1).view(shape) / radius
+    scale: Tensor = torch.linalg.vector_norm(rows.flatten(1), dim=1).view(shape) / radius
     for _ in range(_STEPS):
-        scale = scale.clamp(min=1e-30)
+        scale = scale.clamp(min=TINY)
         clipped = (-rows / scale).clamp(span.down, span.up)
         free = (clipped > span.down) & (clipped < span.up)
         left = radius**2 - clipped.masked_fill(free, 0).flatten(1).square().sum(1)
         scale = (rows.masked_fill(~free, 0).flatten(1).square().sum(1) / left.clamp(min=1e-12)).sqrt().view(shape)
-    return scale.clamp(min=1e-30)
+    return scale.clamp(min=TINY)

@@ -63,7 +63,7 @@ def bent(problem: Problem, lines: Lines) -> Problem:
     """The problem with rows' own lines."""
     known = bool(lines.sign.any())
     sizes = [len(over.open) for over in problem.bends.values()]
-    parts = zip(*(t.split(sizes, 1) for t in (lines.slope, lines.force, lines.sign)), strict=True)
+    parts = zip(*(torch.split(t, sizes, 1) for t in (lines.slope, lines.force, lines.sign)), strict=True)
     pairs = zip(problem.bends.items(), parts, strict=True)
     return replace(problem, bends={index: _own(over, Lines(*part), known) for (index, over), part in pairs})
 
@@ -85,22 +85,24 @@ def climb(problem: Problem, rows: Tensor, lines: Lines, steps: int, enough: Tens
     ended, turned = now.clone(), torch.zeros_like(lines.slope)
     sign, mean, square = lines.sign, torch.zeros_like(now), torch.zeros_like(now)
     for k in range(steps + 1):
-        with_lines = bent(problem, Lines(*now.chunk(2, 1), sign))
-        found = descend(with_lines, rows)
+        slope, force = now.chunk(2, 1)
+        fitted = bent(problem, Lines(slope, force, sign))
+        found = descend(fitted, rows)
         best[live] = torch.maximum(best[live], found.bound)
         ended[live], turned[live] = now, together(problem, found.turned, len(rows))
         going = best[live] <= enough[live]
         if k == steps or not bool(going.any()):
             break
-        slope = _gradient(with_lines, found, sign)
+        rise = _gradient(fitted, found, sign)
         if not bool(going.all()):
-            live, rows, now, sign, mean, square, slope = (t[going] for t in (live, rows, now, sign, mean, square, slope))
-        mean.lerp_(slope, 1 - MEAN)
-        square.lerp_(slope.square(), 1 - SQUARE)
+            live, rows, now, sign, mean, square, rise = (t[going] for t in (live, rows, now, sign, mean, square, rise))
+        mean.lerp_(rise, 1 - MEAN)
+        square.lerp_(rise.square(), 1 - SQUARE)
         move = mean / (1 - MEAN ** (k + 1)) / ((square / (1 - SQUARE ** (k + 1))).sqrt() + 1e-12)
-        slopes, forces = (now + rate * decay**k * move * _units(turned[live])).chunk(2, 1)
-        now = torch.cat([slopes.clamp(0, 1), forces.clamp(min=0) * (sign != 0)], 1)
-    return Climbed(best, Lines(*ended.chunk(2, 1), lines.sign), turned)
+        slope, force = (now + rate * decay**k * move * _units(turned[live])).chunk(2, 1)
+        now = torch.cat([slope.clamp(0, 1), force.clamp(min=0) * (sign != 0)], 1)
+    slope, force = ended.chunk(2, 1)
+    return Climbed(best, Lines(slope, force, lines.sign), turned)
 
 
 def _units(turned: Tensor) -> Tensor:
@@ -139,7 +141,7 @@ def _inputs(problem: Problem, found: Fall) -> dict[int, Tensor]:
 def fit(problem: Problem, span: Span) -> Span:
     """A node's span where the sign is open, each side with lines of its own."""
     index, value = open_numbers(span), span.value.flatten()
-    for some in index.split(problem.most) if len(index) else ():
+    for some in torch.split(index, problem.most) if len(index) else ():
         lines = first(problem, len(some))
         falls, rises = (
             rounded(climb(problem, units(problem, some, sign), lines, STEPS, -sign * value[some]).bound, problem.graph.dtype)

@@ -59,7 +59,7 @@ class _Task:
     out: Path
 
 
-@click.command("audit", epilog=f"\b\nExample:\n  {_LINE}\n  {_LINE} --shard 1/2\n  {_LINE} --shard 2/2")
+@click.command("audit", epilog=f"\b\nExample:\n  {_LINE} --limit 2\n  {_LINE} --shard 1/2\n  {_LINE} --shard 2/2")
 @click.argument("model", metavar="MODEL")
 @click.argument("data", metavar="DATA")
 @click.option("--eps", multiple=True, required=True, metavar="SIZE", callback=fractions, help="The ball's size: 8/255. May be repeated.")
