@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hoodwink.auditing.audit import audit
 from hoodwink.auditing.journal import Journal
 from hoodwink.auditing.records import AuditResult, Case
 from hoodwink.auditing.sight import Sights
@@ -23,7 +24,7 @@ from hoodwink.models.prepare import Prepared
 
 Array = np.ndarray[Any, Any]
 SIDE = 6
-LINF = Case("linf", 8 / 255)
+EPS = 8 / 255
 
 
 class Slow(nn.Module):
@@ -88,6 +89,20 @@ def work(of: Model, pictures: Any, labels: Array | None = None, search: Any = No
 def unprepared(of: Model, *_: Any, **__: Any) -> Prepared:
     """In place of `prepare`: the original network itself."""
     return Prepared(of.outputs, (), (), 0.0, 0.0)
+
+
+class Full(nn.Module):
+    """Takes no more than so many pictures at once."""
+
+    def __init__(self, network: nn.Module, most: int) -> None:
+        super().__init__()
+        self.network, self.most = network, most
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 7 bytes")
+        out: Tensor = self.network(x)
+        return out
 
 
 class Counting:
@@ -159,3 +174,15 @@ def check_result(result: AuditResult, of: Model, pictures: Sequence[Array] | Arr
             assert np.array_equal(after[index], before[index])
     rows = list(last.by)
     assert not len(rows) or (answers(of, [after[k] for k in rows]) != labels[rows]).all()
+
+
+def quick(model: Model, pictures: Any, labels: Any = None, **asked: Any) -> AuditResult:
+    return audit(model, pictures, labels, **{"eps": EPS, "budget": "quick", "sentinels": 4, **asked})
+
+
+def checked(model: Model, pictures: Any, **asked: Any) -> AuditResult:
+    """A quick audit with the network's own answers for labels, of which all holds that must."""
+    labels = answers(model, [levels if levels.ndim == 3 else levels[..., None] for levels in pictures])
+    result = quick(model, pictures, labels, **asked)
+    check_result(result, model, pictures, labels)
+    return result

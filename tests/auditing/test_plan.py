@@ -150,7 +150,9 @@ def test_nobody_right_is_nothing_to_do() -> None:
 # giving up
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, fells: Callable[[int, str], bool], leads: dict[int, float] | None = None) -> list[tuple[str, int]]:
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, fells: Callable[[int, str], bool], leads: dict[int, float] | None = None
+) -> list[tuple[str, int]]:
     """Replace the attack: a picture falls where `fells` (its index, the kind of pass) says so. Returns who is asked in what pass."""
     asked: list[tuple[str, int]] = []
     fallen: set[int] = set()

@@ -73,8 +73,14 @@ def test_where_all_were_drawn_nothing_is_unknown_and_where_none_was_all_is() -> 
 
 def test_bounds_grow_with_what_fell_and_close_with_the_sample() -> None:
     lows, highs = zip(*(interval(felled, 40, 1000) for felled in range(41)), strict=True)
-    assert list(lows) == sorted(lows) and list(highs) == sorted(highs) and all(low <= k / 40 <= high for k, (low, high) in enumerate(zip(lows, highs, strict=True)))
-    assert [interval(0, count, 10**5)[1] for count in (1, 10, 100, 1000)] == sorted((interval(0, n, 10**5)[1] for n in (1, 10, 100, 1000)), reverse=True)
+    assert (
+        list(lows) == sorted(lows)
+        and list(highs) == sorted(highs)
+        and all(low <= k / 40 <= high for k, (low, high) in enumerate(zip(lows, highs, strict=True)))
+    )
+    assert [interval(0, count, 10**5)[1] for count in (1, 10, 100, 1000)] == sorted(
+        (interval(0, n, 10**5)[1] for n in (1, 10, 100, 1000)), reverse=True
+    )
 
 
 # the kinds
@@ -223,7 +229,11 @@ def test_what_a_minimal_attack_finds_outside_the_ball_is_no_find(norm: str) -> N
 
 def test_pictures_made_for_another_network_are_tried_on_this_one() -> None:
     work = opened(Case("linf", 16 / 255), 20)
-    case, other, third = Case("linf", 16 / 255), small.model(0), small.model(3)  # as it happens the same weights, so what fells the one fells the other
+    case, other, third = (
+        Case("linf", 16 / 255),
+        small.model(0),
+        small.model(3),
+    )  # as it happens the same weights, so what fells the one fells the other
     attack = from_network(lambda pictures: other.outputs((pictures - 0.5) / 0.25))
     work.attack(case, "transfer", work.standing(case), attack, steps=20)
     assert len(work.felled[case]) > 5 and not work.gradients.any()  # its own gradient was never asked

@@ -107,7 +107,11 @@ def test_what_was_not_finished_stands_and_is_counted() -> None:
     work = small.work(small.model(), small.draw(10))
     work.open(SMALL)
     one = tally(work, SMALL, None, False, Settings(cases=(SMALL,)), None)
-    assert one.unfinished == one.robust == 10 and one.sample is None and tally(work, SMALL, None, True, Settings(cases=(SMALL,)), 3).certified == 3
+    assert (
+        one.unfinished == one.robust == 10
+        and one.sample is None
+        and tally(work, SMALL, None, True, Settings(cases=(SMALL,)), 3).certified == 3
+    )
 
 
 def test_what_belongs_to_no_ball_is_counted_with_the_first() -> None:

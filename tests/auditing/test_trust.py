@@ -242,7 +242,9 @@ NOTHING = {"kept": 1.0, "turned": 1.0, "moved": 0.0, "sums": False, "zero": 0.0,
 def test_a_sign_is_found_and_is_as_grave_as_it_should_be(changes: dict[str, Any], name: str, grave: bool) -> None:
     known = said(**changes)
     assert known[name].found and known[name].grave == grave
-    assert {sign.name for sign in known.values() if sign.found} <= {name, SIGNS[7]} and (known[SIGNS[7]].found == (changes.get("far") == HALF))
+    assert {sign.name for sign in known.values() if sign.found} <= {name, SIGNS[7]} and (
+        known[SIGNS[7]].found == (changes.get("far") == HALF)
+    )
 
 
 @pytest.mark.parametrize(

@@ -315,26 +315,12 @@ def test_numbers_that_are_none_are_kept_and_fell_nobody(tmp_path: Path) -> None:
 # memory
 
 
-class Full(nn.Module):
-    """Takes no more than so many pictures at once."""
-
-    def __init__(self, network: nn.Module, most: int) -> None:
-        super().__init__()
-        self.network, self.most = network, most
-
-    def forward(self, x: Tensor) -> Tensor:
-        if len(x) > self.most:
-            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 7 bytes")
-        out: Tensor = self.network(x)
-        return out
-
-
 @pytest.mark.parametrize("most", [2, 5, 8])
 def test_a_batch_that_does_not_fit_is_halved_once_and_said(most: int) -> None:
     said: list[str] = []
     works = []
     for limit in (most, 1000):
-        work = small.work(small.named(Full(small.network(), limit)), small.draw(20), say=said.append)
+        work = small.work(small.named(small.Full(small.network(), limit)), small.draw(20), say=said.append)
         work.open(LARGE)
         work.attack(LARGE, "search", work.standing(LARGE), pgd, steps=8)
         work.note("asked", work.standing(LARGE), lambda queries, pictures, labels: {"z": queries.logits(pictures)})

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hoodwink.bounds.graph import Graph, forward
-from hoodwink.bounds.regions import Region
+from hoodwink.bounds.regions import OUTWARD, Region
 
 SHAPE = (2, 6, 6)
 CLASSES = 4
@@ -92,15 +92,17 @@ def pictures(seed: int, count: int, shape: tuple[int, ...] = SHAPE) -> Tensor:
 
 
 def inside(space: Region, count: int, seed: int) -> Tensor:
-    """Pictures in the region of its one picture: corners of the box, random ones, all pulled into the ball."""
+    """Pictures in the ball and the box that a region of one picture was made of: corners and random ones."""
     generator = torch.Generator().manual_seed(seed)
     share = torch.rand((count, *space.pictures.shape[1:]), generator=generator)
     share[::2] = share[::2].round()
-    change = space.down + share * (space.up - space.down)
+    low, high = (bound.clamp(0, 1) for bound in (space.pictures + space.down + OUTWARD / 2, space.pictures + space.up - OUTWARD / 2))
+    low, high = torch.minimum(low, space.pictures), torch.maximum(high, space.pictures)
+    change = (low + share * (high - low)).clamp(low, high) - space.pictures
     if space.radius is not None:
         size = change.flatten(1).norm(dim=1).clamp(min=1e-12)
-        change = change * (space.radius / size).clamp(max=1).view(-1, 1, 1, 1) * 0.999999
-    return space.pictures + change
+        change = change * (space.radius / size).clamp(max=1).view(-1, 1, 1, 1) * (1 - 1e-6)
+    return (space.pictures + change).clamp(0, 1)
 
 
 def values(graph: Graph, some: Tensor) -> list[Tensor]:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from bounds import nets
 from torch import Tensor, nn
 
+from bounds import nets
 from hoodwink.bounds import BoundsError
 from hoodwink.bounds.read import read
 

@@ -108,7 +108,7 @@ def _marks(steps: int) -> set[int]:
     marks, at, gap = set(), 0.0, 0.22
     while at < 1:
         at += gap
-        marks.add(math.ceil(at * steps))
+        marks.add(math.ceil(at * steps - 1e-9))
         gap = max(gap - 0.03, 0.06)
     return marks
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hoodwink.attacks.balls import BALLS, each, l2_size
 from hoodwink.attacks.losses import margin
-from hoodwink.attacks.nearest import Nearest
+from hoodwink.attacks.nearest import Nearest, led
 from hoodwink.attacks.objectives import MARGIN
 from hoodwink.attacks.polish import polish
 from hoodwink.attacks.queries import Queries, as_queries
@@ -54,14 +54,11 @@ def ddn(
             break
         change, radius = nearest.kept(change, radius)
         length = 255 * (LAST_STEP + (STEP - LAST_STEP) * (1 + math.cos(math.pi * step / steps)) / 2)
-        slope = l2_size(gradient)
-        if not bool(slope.all()):  # where nothing leads anywhere, anywhere
-            gradient = gradient + each(slope == 0, gradient) * ball.random(gradient, 1.0, generator)
-            slope = l2_size(gradient)
+        gradient, slope = led(gradient, generator)
         if step == 0:
             radius = (BEYOND * 255 * (MARGIN - lead) / slope).clamp(max=255 * FIRST)
         change = change.addcmul(gradient, each(length / slope, gradient))
-        radius = radius * torch.where(lead >= MARGIN, 1 - gamma, 1 + gamma)
+        radius = (radius * torch.where(lead >= MARGIN, 1 - gamma, 1 + gamma)).clamp(min=0.0 if free else 1.0)  # no change is smaller
         change = nearest.space.clip(change.mul_(each(radius / l2_size(change).clamp(min=1e-12), change)))
     if len(nearest):
         nearest.look(change if free else ball.whole(change, 1e9))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hoodwink.attacks.balls import BALLS, L0, Ball, each, find_ball, l2_size
 from hoodwink.attacks.losses import margin
-from hoodwink.attacks.nearest import Nearest
+from hoodwink.attacks.nearest import Nearest, led
 from hoodwink.attacks.objectives import MARGIN
 from hoodwink.attacks.polish import polish
 from hoodwink.attacks.queries import Queries, as_queries
@@ -48,17 +48,17 @@ def fmn(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     change = torch.zeros_like(nearest.change)
     radius = torch.full_like(nearest.size, 1.0 if norm == "l0" else 0.0)
-    unit = 1.0 if norm == "l0" or (norm != "l2" and not free) else 0.0
+    least = 0.0 if free and norm != "l0" else 1.0  # nothing is smaller than a level or a subpixel
     for step in range(steps if len(labels) else 0):
         lead, size, gradient = nearest.slope(change if free else ball.whole(change, _units(radius, norm)), margin)
         if not len(nearest):
             break
         change, radius = nearest.kept(change, radius)
+        gradient, slope = led(gradient, generator)
         cool = LAST + (1 - LAST) * (1 + math.cos(math.pi * step / steps)) / 2
         best = nearest.size[nearest.rows]
-        radius = _radius(lead, size, gradient, radius, best, ball, gamma * cool, unit)
-        slope = l2_size(gradient)
-        change = change.addcmul(gradient, each(255 * alpha * cool / slope.clamp(min=1e-30), gradient))
+        radius = _radius(lead, size, gradient, radius, best, ball, gamma * cool, least)
+        change = change.addcmul(gradient, each(255 * alpha * cool / slope, gradient))
         change = ball.within(change, _units(radius, norm), nearest.space.low, nearest.space.high)
     if len(nearest):
         nearest.look(change if free else ball.whole(change, _units(radius, norm)))
@@ -67,18 +67,19 @@ def fmn(
     return nearest.pictures
 
 
-def _radius(lead: Tensor, size: Tensor, gradient: Tensor, radius: Tensor, best: Tensor, ball: Ball, rate: float, unit: float) -> Tensor:
+def _radius(lead: Tensor, size: Tensor, gradient: Tensor, radius: Tensor, best: Tensor, ball: Ball, rate: float, least: float) -> Tensor:
     """The next radius, in levels: smaller after a fall, larger after none; before the first, as large as the gradient says.
 
-    unit: sizes come in steps of it, so that one below the best is the most that is worth a look.
+    least: the smallest size there is; but for l2 others come in steps of it, and one below the best is the most worth a look.
     """
+    unit = 0.0 if ball.name == "l2" else least
     smaller = radius * (1 - rate)
     larger = torch.maximum(radius * (1 + rate), radius + unit if ball.name == "l0" else radius)
     if bool(best.isinf().any()):
         first = larger if ball.name == "l0" else size + (MARGIN - lead) * 255 / DUAL[ball.name](gradient).clamp(min=1e-30)
         first = torch.maximum(first.ceil() if unit else first, larger)  # whole levels may fall short of what was promised
         larger = torch.where(best.isinf(), first, larger)
-    return torch.minimum(torch.where(lead >= MARGIN, smaller, larger), best - unit).clamp(min=unit)
+    return torch.minimum(torch.where(lead >= MARGIN, smaller, larger), best - unit).clamp(min=least)
 
 
 def _units(radius: Tensor, norm: str) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 Loss = Callable[
     [Tensor, Tensor | None, Tensor | None], Tensor
@@ -29,9 +30,11 @@ def probability(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tenso
 
 
 def ce(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:
-    """The cross-entropy of `down`, or where `up` is given its negative, N."""
-    logs = logits.log_softmax(1)
-    return _of(logs, up) if up is not None else -_of(logs, _need(down))
+    """The cross-entropy of `down`, or where `up` is given its negative, N.
+
+    From the log-odds: where a probability rounds to one, its gradient would vanish in float32, and this one does not.
+    """
+    return -_surprise(logits, up) if up is not None else _surprise(logits, _need(down))
 
 
 def dlr(logits: Tensor, up: Tensor | None, down: Tensor | None) -> Tensor:
@@ -59,6 +62,10 @@ def find_loss(name: str | Loss) -> Loss:
     if name not in LOSSES:
         raise ValueError(f"loss: one of {', '.join(LOSSES)} was wanted, not {name!r}")
     return LOSSES[name]
+
+
+def _surprise(logits: Tensor, classes: Tensor) -> Tensor:
+    return softplus(logits.scatter(1, classes[:, None], -torch.inf).logsumexp(1) - _of(logits, classes))
 
 
 def _of(values: Tensor, classes: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from hoodwink.attacks.balls import Ball
+from hoodwink.attacks.balls import BALLS, Ball, each, l2_size
 from hoodwink.attacks.losses import Loss, margin
 from hoodwink.attacks.objectives import MARGIN
-from hoodwink.attacks.queries import Queries
+from hoodwink.attacks.queries import Queries, finite
 from hoodwink.attacks.spaces import Pixels
 
 Part = TypeVar("Part", bound=Tensor)
@@ -49,7 +49,7 @@ class Nearest:
             return loss(logits, *(None if classes is None else classes[part] for classes in (self.up, self.down)))
 
         logits, gradient = self.queries.slopes(self.space.decode(change), asked)
-        lead, size, gradient = self.kept(*self._note(change, logits), gradient)
+        lead, size, gradient = self.kept(*self._note(change, logits), finite(gradient))
         return lead, size, gradient
 
     def look(self, change: Tensor) -> Tensor:
@@ -68,7 +68,8 @@ class Nearest:
         self.queries = self.base.only(self.rows)
 
     def _note(self, change: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        lead, size = margin(logits, self.up, self.down).to(self.size), self.ball.size(change)
+        lead = margin(logits, self.up, self.down).to(self.size).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+        size = self.ball.size(change)
         better = ((lead >= MARGIN) & (size < self.size[self.rows])).nonzero()[:, 0]
         rows = self.rows[better]
         self.size[rows] = size[better]
@@ -78,3 +79,12 @@ class Nearest:
         if self._keep is not None:
             self.only(self._keep)
         return lead, size
+
+
+def led(gradient: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The gradients, one at random where there is none, and their L2 sizes, N."""
+    slope = l2_size(gradient)
+    if not bool(slope.all()):
+        gradient = gradient + each(slope == 0, gradient) * BALLS["l2"].random(gradient, 1.0, generator)
+        slope = l2_size(gradient)
+    return gradient, slope

@@ -11,7 +11,7 @@ from torch import Tensor
 from hoodwink.attacks.balls import Ball, each, find_ball
 from hoodwink.attacks.losses import Loss, find_loss
 from hoodwink.attacks.queries import Queries, as_queries
-from hoodwink.attacks.spaces import Pixels
+from hoodwink.attacks.spaces import Pixels, outward
 from hoodwink.attacks.standing import Standing
 
 FIRST, HALVINGS = 2.0, 4  # the first step is so many radii long, and halved so often on the way
@@ -68,7 +68,9 @@ def ascend(stand: Standing, ball: Ball, change: Tensor, sizes: list[float], *, e
         change, average = stand.kept(change, average)
         scale = torch.linalg.vector_norm(gradient, 1, dim=(1, 2, 3)).clamp_(min=1e-30)
         average.mul_(momentum).addcdiv_(gradient, each(scale, gradient))
-        ahead = change.add(ball.steepest(average), alpha=size)
+        # Where the box ends nothing is gained: a step must not be spent there.
+        way = average if ball.name == "linf" else average.masked_fill(outward(average, change, stand.space), 0.0)
+        ahead = change.add(ball.steepest(way), alpha=size)
         # The box of linf is the ball's; and whole steps from whole levels lead to whole levels.
         change = stand.space.clip(ahead if ball.name == "linf" else ball.project(ahead, eps))
     stand.look(show(change, ball, eps, free))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hoodwink.attacks.objectives import Objective
 
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass
@@ -125,10 +125,11 @@ class Queries:
             try:
                 answers.append(ask(pictures[start : start + size], start))
                 start += max(size, 1)
+                continue
             except (MemoryError, RuntimeError) as error:
                 if size < 2 or not _is_memory(error):
                     raise
-                self._halve(size)
+            self._halve(size)  # out here: the error is gone, and so is the memory that its frames held
         return answers[0] if len(answers) == 1 else tuple(torch.cat(parts) for parts in zip(*answers, strict=True))
 
     def _halve(self, size: int) -> None:
@@ -154,6 +155,11 @@ def _slope(reply: Callable[[Tensor], tuple[Tensor, Tensor]], pictures: Tensor) -
         return answer, torch.zeros_like(pictures)
     (gradient,) = torch.autograd.grad(total, pictures, allow_unused=True)
     return answer.detach(), torch.zeros_like(pictures) if gradient is None else gradient
+
+
+def finite(gradient: Tensor) -> Tensor:
+    """The gradient, zero where it is no number: one picture's must not spoil the batch; in place."""
+    return gradient if bool(gradient.sum().isfinite()) else gradient.nan_to_num_(0.0, 0.0, 0.0)
 
 
 def _full(logits: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hoodwink.attacks.losses import Loss, margin
 from hoodwink.attacks.objectives import MARGIN
-from hoodwink.attacks.queries import Queries
+from hoodwink.attacks.queries import Queries, finite
 from hoodwink.attacks.spaces import Pixels
 
 Part = TypeVar("Part", Tensor, "Tensor | None")
@@ -53,7 +53,7 @@ class Standing:
         logits, gradient = self.queries.slopes(
             self.space.decode(change), lambda logits, part: loss(logits, _part(self.pull, part), _part(self.down, part))
         )
-        keep = self._note(change, logits)
+        keep, gradient = self._note(change, logits), finite(gradient)
         if keep is None:
             return logits, gradient
         return logits[keep], gradient[keep]

@@ -57,7 +57,7 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget(search=12, aims=4, short=8, targets=1),
-    "standard": Budget(search=12, aims=9, short=10, targets=3, long=40, far=3, restarts=4, share=0.04),
+    "standard": Budget(search=12, aims=9, short=10, targets=3, long=40, far=3, restarts=3, share=0.04),
     "exhaustive": Budget(search=50, aims=9, short=25, targets=9, long=100, far=9, restarts=3, group=None),
 }
 

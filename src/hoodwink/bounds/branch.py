@@ -50,9 +50,9 @@ def branch(problem: Problem, rows: Tensor, clean: Tensor, nodes: int, late: Call
         order = leaves.margin.argsort()
         few, rest = leaves.only(order[: max(1, problem.most // 2)]), leaves.only(order[max(1, problem.most // 2) :])
         score = _score(few, heights)
-        last = score.amax(1) == 0
+        last = ~(score > 0).any(1)
         whole, halves = _finished(problem, rows, clean, few.only(last)), _halves(problem, rows, clean, few.only(~last), score[~last])
-        nodes = 0 if bool((whole.margin <= 0).any()) else nodes - len(halves.row)
+        nodes = 0 if not bool((whole.margin > 0).all()) else nodes - len(halves.row)
         leaves = _joined(_joined(rest, whole), halves)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hoodwink.bounds.graph import BoundsError, Graph
-from hoodwink.bounds.layers import Builder, Call, Unread, place
+from hoodwink.bounds.layers import MODULES, Builder, Call, Unread, place
 
 KNOWN = "Linear, Conv2d, BatchNorm, ReLU, LeakyReLU, Hardtanh, average and max pooling, sums, torch.cat and reshaping"
 TOLERANCE = 1e-3  # between the graph's logits and the network's, of their size: what is read as something else is farther off
@@ -47,6 +47,7 @@ def _per_channel(channels: int, *values: Sequence[float] | None) -> list[Sequenc
 
 
 def _traced(network: nn.Module) -> fx.GraphModule:
+    network = nn.Sequential(network) if type(network) in MODULES else network  # its forward is not to be looked into
     try:
         return fx.GraphModule(network, fx.Tracer().trace(network))
     except Exception as error:  # whatever the network's own code makes of a symbolic picture

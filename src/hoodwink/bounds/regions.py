@@ -15,7 +15,7 @@ from hoodwink.bounds.intervals import TINY, Span
 # rounded too, never fall outside: k/255 is off by at most 2**-25, and an attack's radius of 255 eps + 1e-6 levels by 2**-27.
 OUTWARD = 2.0**-22
 NORMS = ("linf", "l2")
-_STEPS = 3  # to the multiplier of an L2 ball; every multiplier gives a true bound
+_STEPS = 4  # to the multiplier of an L2 ball; every multiplier gives a true bound
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def region(pictures: Tensor, eps: float, norm: str) -> Region:
         raise BoundsError(f"eps must be in [0, 1] units and not negative, {eps!r} came; write 8/255 for eight levels")
     radius = eps + OUTWARD * (math.sqrt(pictures[0].numel()) if norm == "l2" and len(pictures) else 1)
     down, up = (pictures - radius).clamp(min=0) - pictures, (pictures + radius).clamp(max=1) - pictures
-    return Region(pictures, down.clamp(max=0), up.clamp(min=0), radius if norm == "l2" else None)
+    more = 1 + 2 * torch.finfo(pictures.dtype).eps  # the differences were rounded too
+    return Region(pictures, down.clamp(max=0) * more, up.clamp(min=0) * more, radius if norm == "l2" else None)
 
 
 def fall(rows: Tensor, span: Span, radius: float | None, spare: int) -> Tensor:
