@@ -119,11 +119,11 @@ def worst(net: nn.Module, space: Region, label: int, count: int = 200, seed: int
     least = _margins(net(start), label).amin(0)
     for other in range(len(least)):
         at = start[:16].clone()
-        for k in range(12):
+        for k in range(8):
             at.requires_grad_(True)
             margin = _margins(net(at), label)[:, other]
             (slope,) = torch.autograd.grad(margin.sum(), at)
-            at = _back(space, at.detach() - slope.sign() * float((space.up - space.down).max()) * 0.3 * 0.75**k)
+            at = _back(space, at.detach() - slope.sign() * float((space.up - space.down).max()) * 0.3 * 0.65**k)
         least = torch.minimum(least, _margins(net(at), label).amin(0))
     return least.detach()
 

@@ -15,7 +15,7 @@ from hoodwink.bounds.read import read
 from hoodwink.bounds.regions import Region, region
 
 optimize = pytest.importorskip("scipy.optimize", reason="linear programs need scipy")
-steady = settings(derandomize=True, deadline=None, max_examples=25)
+steady = settings(derandomize=True, deadline=None, max_examples=15)
 HIDDEN = 5
 
 

@@ -12,7 +12,7 @@ from bounds import nets
 from hoodwink.bounds import METHODS, BoundsError, certify, lower_margins
 from hoodwink.bounds.regions import region
 
-steady = settings(derandomize=True, deadline=None, max_examples=30)
+steady = settings(derandomize=True, deadline=None, max_examples=20)
 
 
 def tiny(seed: int) -> nn.Module:
@@ -67,19 +67,16 @@ def test_no_picture_found_is_below_the_bounds(kind: str, seed: int, eps: float, 
     net, some = nets.network(kind, seed), nets.pictures(seed, 2)
     eps = eps if norm == "linf" else 4 * eps
     labels = net(some).argmax(1)
-    margins = lower_margins(net, some, labels, eps=eps, norm=norm, method=method, nodes=40)
-    proven = certify(net, some, labels, eps=eps, norm=norm, method=method, nodes=40)
+    margins = lower_margins(net, some, labels, eps=eps, norm=norm, method=method, nodes=20)
+    proven = certify(net, some, labels, eps=eps, norm=norm, method=method, nodes=20)
     for k in range(2):
         least = nets.worst(net, region(some[k : k + 1], eps, norm), int(labels[k]), seed=seed)
         assert bool((margins[k] <= least).all())
         assert not (proven[k] and bool((least <= 0).any()))
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("norm", "method"), [(n, m) for n in ("linf", "l2") for m in METHODS if (n, m) != ("l2", "ibp")])
 def test_linear_networks_are_exact(norm: str, method: str) -> None:
-    if (norm, method) == ("l2", "ibp"):
-        pytest.skip("intervals know no balls")
     net = nn.Sequential(nn.Flatten(), nn.Linear(72, 5)).eval()
     some = torch.rand((6, *nets.SHAPE), generator=torch.Generator().manual_seed(0)) * 0.4 + 0.3  # no subpixel reaches the box's ends
     labels, eps = torch.arange(6) % 5, 0.1
@@ -159,12 +156,12 @@ def test_double_precision_is_bounded_more_closely() -> None:
 
 
 def test_what_comes_too_late_is_not_proven() -> None:
-    net, some = nets.network("plain", 3), nets.pictures(3, 8)
+    net, some = nets.network("largest", 3), nets.pictures(3, 8)
     labels = net(some).argmax(1)
-    early, whole = (certify(net, some, labels, eps=0.01, method="crown", seconds=seconds) for seconds in (0.0, None))
+    early, whole = (certify(net, some, labels, eps=0.03, method="crown", seconds=seconds) for seconds in (0.0, None))
     assert int(early.sum()) < int(whole.sum())
     assert not bool((early & ~whole).any())
-    assert torch.equal(certify(net, some, labels, eps=0.01, method="crown", seconds=60), whole)
+    assert torch.equal(certify(net, some, labels, eps=0.03, method="crown", seconds=60), whole)
 
 
 def test_nothing_is_asked_of_no_pictures() -> None:

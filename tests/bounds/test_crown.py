@@ -13,7 +13,7 @@ from hoodwink.bounds.intervals import intervals
 from hoodwink.bounds.read import read
 from hoodwink.bounds.regions import Region, region
 
-steady = settings(derandomize=True, deadline=None, max_examples=40)
+steady = settings(derandomize=True, deadline=None, max_examples=20)
 kinds = st.sampled_from(list(nets.KINDS))
 
 

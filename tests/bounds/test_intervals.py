@@ -10,7 +10,7 @@ from hoodwink.bounds.intervals import Span, intervals
 from hoodwink.bounds.read import read
 from hoodwink.bounds.regions import region
 
-steady = settings(derandomize=True, deadline=None, max_examples=30)
+steady = settings(derandomize=True, deadline=None, max_examples=20)
 
 
 def outside(span: Span, seen: torch.Tensor) -> float:

@@ -11,7 +11,7 @@ from hoodwink.bounds.read import read
 from hoodwink.bounds.regions import region
 from hoodwink.bounds.slopes import Lines, _gradient, bent, climb, first, fit
 
-steady = settings(derandomize=True, deadline=None, max_examples=25)
+steady = settings(derandomize=True, deadline=None, max_examples=12)
 kinds = st.sampled_from(list(nets.KINDS))
 norms = st.sampled_from(["linf", "l2"])
 

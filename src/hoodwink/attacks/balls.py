@@ -26,7 +26,7 @@ class Ball:
 
     size(change): of each change, N, in levels. project(change, radius): the nearest change of that size or less. within(change,
     radius, low, high): the nearest one that keeps bounds round zero, too; where they are whole, so does `whole` of it. whole(change,
-    radius): every subpixel at one of the two whole levels beside it, of about the change's size and not above the ball's.
+    radius): whole levels of about the change's size and not above the ball's, no subpixel past the whole level beside it.
     steepest(gradient): the step of size one (in levels) that gains most along a gradient. random(change, radius, generator): a
     change of about that size. Clipping to bounds never leaves a ball.
     """
@@ -91,24 +91,35 @@ def _l2_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Ten
 
 def _l2_whole(change: Tensor, radius: Radius) -> Tensor:
     """round(s c) at the scale s that keeps the size: for a linear loss the best whole change along c."""
-    most = _floor((radius * 255) ** 2)
-    scale = _rounding_scale(change, radius)
-    for _ in range(_TRIES):
-        out = _rounded(change, each(scale, change), bool((scale > 1).any()))
+    wanted = l2_size(change).square_()
+    most = _floor((radius * 255) ** 2) + torch.zeros_like(wanted)
+    wanted = torch.minimum(wanted, most)
+    scale, low, high = _rounding_scale(change, radius), torch.zeros_like(wanted), torch.full_like(wanted, torch.inf)
+    best, reached = change, torch.full_like(wanted, -1.0)
+    for k in range(_TRIES):
+        out = _rounded(change, scale)
         square = l2_size(out).square_().round_()  # exact: sums of whole squares
-        over = square > most
-        if not bool(over.any()):
-            return out
-        less = scale * (0.996 * most / square.clamp(min=1)).sqrt()
-        scale = torch.where(over, torch.where(scale > 1, less.clamp(min=1.0), less), scale)
-    return torch.where(each(over, change), _l2_project(change, radius).trunc_(), out)
+        fits = square <= torch.minimum(most, 1.03 * wanted + 1)
+        better = fits & (square > reached)
+        best = out if k == 0 else torch.where(each(better, out), out, best)
+        reached = torch.where(better, square, reached)
+        near = reached >= 0.94 * wanted - 1
+        if bool(near.all()):
+            return best
+        low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)
+        guess = scale * (0.997 * wanted / square.clamp(min=1.0)).sqrt()
+        guess = torch.where((guess > low) & (guess < high), guess, torch.where(high.isinf(), 2 * scale, (low + high) / 2))
+        scale = torch.where(near, scale, guess)
+    return torch.where(each(reached < 0, change), _l2_project(change, radius).trunc_(), best)
 
 
-def _rounded(change: Tensor, scale: Tensor, larger: bool) -> Tensor:
-    """round(s c), but nowhere past the whole levels beside c."""
-    out = change * scale
-    if larger:
-        out.sub_(change).clamp_(-0.499, 0.499).add_(change)
+def _rounded(change: Tensor, scale: Tensor) -> Tensor:
+    """round(s c), but of no entry past the whole level beside it."""
+    out = change * each(scale, change)
+    larger = scale > 1
+    if bool(larger.any()):
+        most = each(torch.where(larger, 0.499, torch.inf), change)
+        torch.minimum(torch.maximum(out.sub_(change), -most, out=out), most, out=out).add_(change)
     return out.round_()
 
 
@@ -120,15 +131,18 @@ def _rounding_scale(change: Tensor, radius: Radius) -> Tensor:
     wanted = size * (radius * 255 / l2_size(change).clamp(min=1e-12)).clamp(max=1.0)
     low, scale = torch.zeros_like(wanted), torch.ones_like(wanted)
     high = (wanted + 1) / sample.abs().amax(1).clamp(min=1e-12)
-    for _ in range(_TRIES):
-        size = l2_size(_rounded(sample, scale[:, None], True))
+    for k in range(2 * _TRIES):
+        size = l2_size(_rounded(sample, scale))
         fits = size <= wanted * (1 + 1e-6)
         low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)
-        if bool((fits & (size > 0.999 * wanted)).all()):
+        near = fits & (size > 0.998 * wanted)
+        if bool(near.all()):
             break
-        guess = scale * wanted / size.clamp(min=1e-12)
-        scale = torch.where((guess > low) & (guess < high), guess, (low + high) / 2)
-    return low
+        # Large changes grow as their scale does, and a hair below it always fits; small ones leap, and halving is surer.
+        guess = scale * 0.999 * wanted / size.clamp(min=1e-12)
+        guess = torch.where((guess > low) & (guess < high) & (k % 3 < 2), guess, (low + high) / 2)
+        scale = torch.where(near, scale, guess)
+    return torch.where(low > 0, low, scale)
 
 
 def _l2_steepest(gradient: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ from hoodwink.auditing.plan import Plan
 from hoodwink.auditing.records import BUDGETS, AuditError, AuditResult, Case, Labels, Settings, make_cases
 from hoodwink.auditing.sight import DRAWS, Sights
 from hoodwink.auditing.tally import tally
-from hoodwink.auditing.work import Attack, OutOfTime, Work
+from hoodwink.auditing.work import Attack, OutOfTime, Rows, Work
+from hoodwink.bounds import certify
 from hoodwink.evidence.audits import FOOLED, Felled, holding
 from hoodwink.evidence.record import first_record
 from hoodwink.models.model import Model
@@ -128,6 +129,9 @@ class _Audit:
         if probe.zero > 0.1 or probe.sums:
             work.sights.network = around(self.model.outputs)
         work.sights.scale = trust.scale(work)
+        if self.asked.certify:  # what cannot be proven at all is said before hours of search
+            for norm in {case.norm for case in self.asked.cases}:
+                self._prove(work, np.arange(1), Case(norm, 0.0))
         self._search(work, probe)
         wrong = self._judge(work, run)
         by_eps = tuple(
@@ -219,23 +223,18 @@ class _Audit:
         return other.judge
 
     def _certified(self, work: Work, case: Case) -> int | None:
+        """How many of those standing are proven to."""
         if not self.asked.certify:
             return None
-        from hoodwink.bounds import certify
-
         rows = work.standing(case)
-        proven = 0
-        for part in work.parts(rows):
-            pictures = work.tensor(part)
-            if pictures.shape[2:] != self.model.encode(work.picture(part[0])).shape[2:]:
-                raise AuditError("certify: bounds are known for pictures that are not resized; give pictures of the network's own size")
-            wanted = self.model.card.input
-            proven += int(
-                certify(
-                    self.model.network, pictures, work.targets(part), eps=case.eps, norm=case.norm, mean=wanted.mean, std=wanted.std
-                ).sum()
-            )
-        return proven
+        return sum(self._prove(work, part, case) for part in work.parts(rows)) if len(rows) else 0
+
+    def _prove(self, work: Work, rows: Rows, case: Case) -> int:
+        wanted, pictures = self.model.card.input, work.tensor(rows)
+        if pictures.shape[2:] != self.model.encode(work.picture(rows[0])).shape[2:]:
+            raise AuditError("certify: nothing can be proven through a resize; give pictures of the network's own size")
+        proven = certify(self.model.network, pictures, work.targets(rows), eps=case.eps, norm=case.norm, mean=wanted.mean, std=wanted.std)
+        return int(proven.sum())
 
     def _judge(self, work: Work, run: Run | None) -> list[str]:
         """The last verdict: every picture that fells, read back from its file and judged by code that knows no attack.

@@ -41,6 +41,7 @@ def branch(problem: Problem, rows: Tensor, clean: Tensor, nodes: int, late: Call
     found = climb(problem, rows, first(problem, len(rows)), START, -clean)
     leaves = Leaves(torch.arange(len(rows), device=rows.device), clean + found.bound, found)
     margins, heights = torch.full_like(clean, torch.inf), _heights(problem)
+    nodes = nodes if heights.numel() else 0
     while True:
         done = leaves.margin > 0
         margins.scatter_reduce_(0, leaves.row[done], leaves.margin[done], "amin")
