@@ -143,7 +143,7 @@ def test_nobody_right_is_nothing_to_do() -> None:
     model, pictures = small.model(), small.draw(5)
     work = small.work(model, pictures, (small.answers(model, pictures) + 1) % 4)
     work.open(LARGE)
-    Plan(work, BUDGETS["exhaustive"]).run(LARGE, free=True)
+    Plan(work, BUDGETS["exhaustive"]).run(LARGE)
     assert not work.gradients.any()
 
 
@@ -243,7 +243,7 @@ def test_off_the_grid_those_are_searched_who_stand_on_it() -> None:
     plan = Plan(work, SHORT)
     plan.run(TINY)
     before = set(work.standing(TINY).tolist())
-    plan.run(TINY, free=True)
+    plan.run_free(TINY)
     free = [batch for batch in work.batches if batch.get("free")]
     assert free[0]["met"] == len(before) and set(work.felled[TINY]) <= set(work.free[TINY])
     assert set(work.standing(TINY).tolist()) == before  # what fell off the grid stands as a file

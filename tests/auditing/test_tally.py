@@ -34,7 +34,7 @@ def done() -> Work:
             work.open(case)
             plan.run(case)
             sentinels.post(work, plan, case, 5, sentinels.kinds(4), 0)
-            plan.run(case, free=True)
+            plan.run_free(case)
     return work
 
 

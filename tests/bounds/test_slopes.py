@@ -75,6 +75,19 @@ def test_known_signs_hold_where_they_hold(kind: str, seed: int) -> None:
         assert not bool(have.any()) or float(bound[k]) <= float(changes[have, k].min())
 
 
+@steady
+@given(kind=kinds, seed=st.integers(0, 10**6))
+def test_where_all_signs_are_known_the_network_is_linear(kind: str, seed: int) -> None:
+    of = problem(kind, seed, 0.05)
+    value = torch.cat([torch.zeros(1, 0), *(bend.value for bend in of.bends.values())], 1)
+    sign = torch.where(value > 0, 1.0, -1.0).expand(nets.CLASSES, -1)
+    bound = descend(bent(of, Lines(torch.full_like(sign, 0.3), torch.zeros_like(sign), sign)), torch.eye(nets.CLASSES)).bound
+    net = nets.network(kind, seed)
+    jacobian = torch.autograd.functional.jacobian(lambda x: net(x)[0], of.space.pictures)[:, 0]
+    exact = torch.where(jacobian > 0, of.space.down * jacobian, of.space.up * jacobian).flatten(1).sum(1)
+    assert torch.allclose(bound, exact.double(), rtol=1e-3, atol=1e-3)
+
+
 def test_rows_that_have_enough_stop() -> None:
     of = problem("conv", 0, 0.05)
     rows = torch.eye(nets.CLASSES)

@@ -199,7 +199,7 @@ class _Audit:
         if self.asked.sentinels:
             self._post(work, plan, case)
         if self.asked.free:
-            plan.run(case, free=True)
+            plan.run_free(case)
 
     def _post(self, work: Work, plan: Plan, case: Case) -> None:
         rows, before = work.standing(case), work.lead[case].copy()

@@ -30,18 +30,27 @@ class Plan:
     def __init__(self, work: Work, budget: Budget) -> None:
         self.work, self.budget = work, budget
         self._aims: dict[str, dict[int, dict[str, list[float]]]] = {}
+        self._hope: dict[Case, Leads] = {}
 
-    def run(self, case: Case, free: bool = False) -> None:
-        """Search one ball; `free`: off the grid, those that stand on it."""
+    def run(self, case: Case) -> None:
+        """Search one ball on whole levels."""
         work, budget = self.work, self.budget
-        work.attack(case, "search", work.standing(case, free), pgd, free=free, steps=budget.search)
-        rows = work.standing(case, free)
-        aims = self.aims(case.norm, rows)
-        hope = np.full(len(work), np.inf)
-        for k in range(min(budget.targets, self._targets(budget.targets))):
-            self._pull(case, f"target {k + 1}", work.standing(case, free), k, aims, hope, steps=budget.short, free=free)
+        work.attack(case, "search", work.standing(case), pgd, steps=budget.search)
+        aims, hope = self.aims(case.norm, work.standing(case)), np.full(len(work), np.inf)
+        self._hope[case] = hope
+        for k in range(self._targets(budget.targets)):
+            self._pull(case, f"target {k + 1}", work.standing(case), k, aims, hope, steps=budget.short)
         if budget.long:
-            self._long(case, aims, hope, free)
+            self._long(case, aims, hope, free=False)
+
+    def run_free(self, case: Case) -> None:
+        """Search the same ball off the grid, after `run`: who is hopeless on whole levels is so between them."""
+        work, budget = self.work, self.budget
+        aims, hope = self.aims(case.norm, work.standing(case)), self._hope[case]
+        if budget.long:
+            self._long(case, aims, hope, free=True)
+        else:
+            self._pull(case, "target 1", work.standing(case, free=True), 0, aims, hope, steps=budget.short, free=True)
 
     def aims(self, norm: str, rows: Rows) -> dict[int, dict[str, list[float]]]:
         """For each picture the classes of the highest logits, how far each lies below the label, and the dual norm of the way there."""
