@@ -103,7 +103,9 @@ def crops(limit: int) -> np.ndarray[Any, Any]:
     return np.stack(out)[:limit]
 
 
-def ours(model: Model, pictures: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], norm: str, eps: float, precision: str) -> dict[str, Any]:
+def ours(
+    model: Model, pictures: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], norm: str, eps: float, precision: str
+) -> dict[str, Any]:
     """The audit on whole levels, and once more off the grid."""
     row: dict[str, Any] = {"norm": norm, "eps": eps, "pictures": len(labels), "precision": precision}
     for free in (False, True):
@@ -111,7 +113,11 @@ def ours(model: Model, pictures: np.ndarray[Any, Any], labels: np.ndarray[Any, A
         result = audit(model, pictures, labels, eps=eps, norm=norm, sentinels=0, free=free, precision=precision)
         seconds, last = time.perf_counter() - begun, result.last
         kind = "free" if free else "files"
-        row |= {f"{kind}_seconds": round(seconds, 2), f"{kind}_cpu": round(time.process_time() - used, 2), f"{kind}_gradients": round(float(result.gradients.mean()), 1)}
+        row |= {
+            f"{kind}_seconds": round(seconds, 2),
+            f"{kind}_cpu": round(time.process_time() - used, 2),
+            f"{kind}_gradients": round(float(result.gradients.mean()), 1),
+        }
         row["clean"], row["files"], row["free"] = last.clean_accuracy, last.robust_accuracy, last.free_accuracy
         row["disputed"] = result.disputed
     return row
@@ -134,7 +140,9 @@ def theirs(
     y = torch.from_numpy(labels)
     model.network.to(memory_format=torch.contiguous_format)
     begun, used = time.perf_counter(), time.process_time()
-    attack = AutoAttack(function, norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[norm], eps=eps, version="standard", device="cpu", verbose=False)
+    attack = AutoAttack(
+        function, norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[norm], eps=eps, version="standard", device="cpu", verbose=False
+    )
     attack.seed = 0
     found = attack.run_standard_evaluation(x, y, bs=min(len(y), 500 if x.shape[-1] < 64 else 8))
     seconds, cpu = time.perf_counter() - begun, time.process_time() - used

@@ -25,5 +25,6 @@ def run(folder: Path, delay: float = 0.0, **changes: Any) -> AuditResult:
 
 
 if __name__ == "__main__":
-    sentinels.QUERIES, sentinels._STEPS, audits.prepare = 40, 8, small.unprepared  # as `cheap` has it
+    sentinels.QUERIES, sentinels._STEPS = 40, 8  # as `cheap` has it
+    setattr(audits, "prepare", small.unprepared)  # noqa: B010
     run(Path(sys.argv[1]), float(sys.argv[2]))

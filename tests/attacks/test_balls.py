@@ -142,7 +142,7 @@ def test_whole_levels_keep_the_size(name: str, scale: float, share: float) -> No
     radius = radii(name, change, share)
     inside = BALLS[name].project(change, radius)
     wanted, found = exact(name, inside), exact(name, BALLS[name].whole(inside, radius))
-    slack = 1.0 if name == "linf" else 0.03 * wanted[0]
+    slack = 1.0 if name == "linf" else 0.07 * wanted[0]
     assert all(want - slack <= size for want, size in zip(wanted, found, strict=True))
 
 

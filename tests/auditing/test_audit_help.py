@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -125,10 +126,8 @@ def test_without_time_the_answer_is_honest() -> None:
 
 
 def test_what_was_found_before_the_time_was_up_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hoodwink.auditing import work
-
     clock = iter(range(10**6))
-    monkeypatch.setattr(work.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     model, pictures = small.model(), small.draw(24)
     result = small.checked(model, pictures, eps=[4 / 255, EPS], batch=6, help=Help(minutes=7.5 / 60))
     assert sum(batch.met for batch in result.by_eps[0].stages if batch.name == "search") == 18  # four clean batches, then three

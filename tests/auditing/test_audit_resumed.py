@@ -295,7 +295,7 @@ def test_another_audit_is_refused_and_what_differs_is_said(tmp_path: Path, chang
 
 
 def test_a_finished_audit_is_not_gone_on_with(tmp_path: Path) -> None:
-    asked = {"eps": 4 / 255, "norm": "linf", "free": False}
+    asked: dict[str, Any] = {"eps": 4 / 255, "norm": "linf", "free": False}
     killed.run(tmp_path, **asked)
     with pytest.raises(RunError, match="this audit is finished"):
         killed.run(tmp_path, **asked)

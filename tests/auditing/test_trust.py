@@ -144,8 +144,13 @@ def test_a_probe_measures_what_is_there(name: str, wanted: dict[str, Any]) -> No
 def test_a_linear_network_keeps_all_that_its_gradient_foretells_at_the_ends_of_the_range_too() -> None:
     dice = np.random.default_rng(0)
     model = small.linear(dice.normal(size=(2, 36)), np.zeros(2), 6, 6, 1)
+
+    def search(encoded: torch.Tensor) -> torch.Tensor:
+        assert encoded.min() >= 0 and encoded.max() <= 1
+        return model.outputs(encoded)
+
     for pictures in (small.draw(20), dice.choice([0, 255], (20, 6, 6, 1)).astype(np.uint8)):
-        assert probe(small.work(model, pictures)).kept == pytest.approx(1, abs=1e-3)
+        assert probe(small.work(model, pictures, search=search)).kept == pytest.approx(1, abs=1e-3)
 
 
 def test_pictures_that_can_only_go_one_way_do_not_make_a_gradient_mislead() -> None:
@@ -212,7 +217,7 @@ def test_every_sign_is_said_seen_or_not_with_what_it_means_and_what_to_do() -> N
 
 
 HALF = {Case("linf", 0.1): 0.5}
-NOTHING = {"kept": 1.0, "turned": 1.0, "moved": 0.0, "sums": False, "zero": 0.0, "finite": True}
+NOTHING: dict[str, Any] = {"kept": 1.0, "turned": 1.0, "moved": 0.0, "sums": False, "zero": 0.0, "finite": True}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -57,7 +58,7 @@ def least(net: nn.Sequential, row: Tensor, space: Region) -> float:
 def test_branching_decides_what_linear_programs_do(seed: int, eps: float) -> None:
     net = network(seed)
     of, rows, clean = problem(net, seed, eps)
-    found = branch(of, rows, clean, 2000, lambda: False)
+    found = branch(of, rows, clean, 2000)
     exact = [least(net, row, of.space) for row in rows]
     for truth, bound in zip(exact, found.tolist(), strict=True):
         assert bound <= truth + 1e-6
@@ -70,7 +71,7 @@ def test_branching_decides_what_linear_programs_do(seed: int, eps: float) -> Non
 def test_more_nodes_never_hurt_and_none_is_the_ascent_alone() -> None:
     net = network(1)
     of, rows, clean = problem(net, 1, 0.3)
-    found = [branch(of, rows, clean, nodes, lambda: False) for nodes in (0, 2, 10, 100)]
+    found = [branch(of, rows, clean, nodes) for nodes in (0, 2, 10, 100)]
     assert all(bool((more >= fewer - 1e-9).all()) for fewer, more in pairwise(found))
 
 
@@ -78,5 +79,5 @@ def test_time_is_kept() -> None:
     net = network(1)
     of, rows, clean = problem(net, 1, 0.3)
     asked: list[bool] = []
-    branch(of, rows, clean - 10, 10**9, lambda: asked.append(True) or len(asked) > 3)
+    branch(replace(of, late=lambda: bool(asked.append(True)) or len(asked) > 3), rows, clean - 10, 10**9)
     assert len(asked) <= 4

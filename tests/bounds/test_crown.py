@@ -69,6 +69,15 @@ def test_chunks_change_nothing(norm: str, decision: crown.Decide, monkeypatch: p
         assert torch.allclose(this.up, that.up, atol=1e-4)
 
 
+@pytest.mark.parametrize("decision", [decide, slopes.fit])
+def test_what_comes_too_late_is_left_as_it_is(decision: crown.Decide) -> None:
+    _, graph, space = one("residual", 2, 0.05)
+    late = tighten(graph, space, {}, decision, lambda: True)
+    for this, that in zip(late.spans, tighten(graph, space, {}).spans, strict=True):
+        assert torch.equal(this.down, that.down)
+        assert torch.equal(this.up, that.up)
+
+
 def test_what_is_known_is_used_and_kept() -> None:
     _, graph, space = one("residual", 4, 0.05)
     known: crown.Known = {}

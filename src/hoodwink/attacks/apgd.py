@@ -167,7 +167,7 @@ class _Course:
         better = (value > self.top).nonzero()[:, 0]
         self.value = value
         for kept, found in ((self.top, value), (self.best, self.now), (self.gradient, gradient)):
-            kept.index_copy_(0, better, found.index_select(0, better))  # the cheapest way: most steps gain on a part of the pictures
+            kept[better] = found[better]  # the cheapest way: most steps gain on a part of the pictures
 
     def check(self, steps: int) -> Tensor:
         """Halve the length where too few of the steps gained, or where nothing did and the length is no new one; and go back there."""
@@ -188,7 +188,7 @@ class _Course:
         """Some return to their best change, and so does the gradient; in place."""
         rows = which.nonzero()[:, 0]
         for change, best in ((self.now, self.best), (self.before, self.best), (self.value, self.top), (gradient, self.gradient)):
-            change.index_copy_(0, rows, best.index_select(0, rows))
+            change[rows] = best[rows]
 
 
 def _sparse(gradient: Tensor, count: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 Radius = float | Tensor  # one for all, or N: one for each picture
 
-_SAMPLE = 4096  # subpixels of a picture that the scale before rounding is found on
+_SAMPLE = 8192  # subpixels of a picture that the scale before rounding is found on
 _TRIES = 8  # of that scale
 _FEW = 256  # the largest subpixels, at least, among which a soft threshold is sought first
 _NEWTON = 40  # steps at most to the level of a soft threshold; a handful suffices
@@ -103,7 +103,7 @@ def _l2_whole(change: Tensor, radius: Radius) -> Tensor:
         better = fits & (square > reached)
         best = out if k == 0 else torch.where(each(better, out), out, best)
         reached = torch.where(better, square, reached)
-        near = reached >= 0.94 * wanted - 1
+        near = reached >= 0.9 * wanted - 1
         if bool(near.all()):
             return best
         low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)

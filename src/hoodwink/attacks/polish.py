@@ -38,10 +38,11 @@ def _trim(nearest: Nearest, change: Tensor, lead: Tensor, slope: Tensor) -> tupl
     norm, flat = nearest.ball.name, change.flatten(1)
     back = flat if norm == "l0" else flat.sign()  # one level, but L0 counts until all levels are back
     loss = slope.flatten(1) * back
-    saved = 2 * flat.abs() - 1 if norm == "l2" else torch.ones_like(flat)
-    order = torch.where(flat != 0, loss / saved, torch.inf).argsort(1)
-    falls = loss.clamp_(min=0).gather(1, order).cumsum(1)
-    falls.masked_fill_(flat.gather(1, order) == 0, torch.inf)
+    price = loss / (2 * flat.abs() - 1) if norm == "l2" else loss
+    changed = (flat != 0).sum(1)
+    order = price.masked_fill(flat == 0, torch.inf).topk(int(changed.max()), 1, largest=False).indices
+    falls = loss.gather(1, order).clamp_(min=0).cumsum(1)
+    falls.masked_fill_(torch.arange(order.shape[1], device=flat.device) >= changed[:, None], torch.inf)
     back = back.gather(1, order)
     done, share = torch.zeros_like(lead), torch.ones_like(lead)  # what was spent of `falls`, and how much of what is left is tried
     for _ in range(_TRIMS):

@@ -75,7 +75,7 @@ class Standing:
         better = (lead > self.lead[self.rows]).nonzero()[:, 0]
         rows = self.rows[better]
         self.lead.index_copy_(0, rows, lead[better])
-        self.change.index_copy_(0, rows, change.index_select(0, better))
+        self.change[rows] = change[better]  # channels stay last in memory; index_select would turn them
         stand = ~(lead >= MARGIN)  # where the network answers with what is no number, nothing fell
         self._keep = None if bool(stand.all()) else stand
         if self._keep is not None:

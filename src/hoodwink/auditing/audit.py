@@ -34,6 +34,7 @@ from hoodwink.pictures.levels import Levels
 from hoodwink.runs import Run, RunError
 
 Pictures = Levels | Sequence[Levels]
+Given = np.ndarray[Any, np.dtype[np.floating[Any]]]
 _LATE = "the time was up before the search was finished: what it did not reach counts as standing"
 PROVED = 8  # clean pictures on which the prepared copy is proven equal
 
@@ -42,7 +43,7 @@ PROVED = 8  # clean pictures on which the prepared copy is proven equal
 class Help:
     """What an audit is given besides its settings, none of which changes what is asked.
 
-    transfer: another network, pictures made for which are tried. own: attacks of the user's (name, function, and whether it is free).
+    transfer: another network, pictures made for which are tried. own: attacks of the user's (name and function).
     given: by name others' pictures, float N x C x H x W in [0, 1], judged beside ours. minutes: after them the audit ends with what it
     has. compiled: torch.compile the searched copy. watch: told (stage, pictures done, pictures in all).
     """
@@ -50,7 +51,7 @@ class Help:
     transfer: Model | None = None
     own: tuple[tuple[str, Attack], ...] = ()
     objective: Loss | None = None
-    given: tuple[tuple[str, Levels], ...] = ()
+    given: tuple[tuple[str, Given], ...] = ()
     minutes: float | None = None
     compiled: bool = False
     say: Callable[[str], None] | None = None
@@ -255,11 +256,11 @@ class _Audit:
         return wrong
 
 
-def _given(levels: Levels) -> Attack:
+def _given(found: Given) -> Attack:
     """Others' pictures as an attack: those of the rows asked about, onto the grid and into the ball by the work's own guard."""
 
     def given(queries: Any, pictures: Tensor, labels: Tensor, *, given: Tensor, **asked: Any) -> Tensor:
-        return torch.from_numpy(levels[given.cpu().numpy()]).to(pictures)
+        return torch.from_numpy(found[given.cpu().numpy()]).to(pictures)
 
     return given
 

@@ -5,7 +5,6 @@ The sign of a half is used by a multiplier (beta-CROWN: Wang 2021, arXiv:2103.06
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,7 @@ from hoodwink.bounds.crown import Problem
 from hoodwink.bounds.slopes import Climbed, Lines, climb, first, together
 
 START, STEPS = 10, 3  # steps of ascent before the first split, and after each
-LITTLE = 0.01
+LITTLE = 0.01  # what counts, beside leaning on the upper line, leaning on the lower one, whose slope is fitted
 FINAL, FINAL_RATE, FINAL_DECAY = 300, 0.3, 0.985  # where nothing is left to split
 
 
@@ -32,11 +31,11 @@ class Leaves:
         return Leaves(self.row[keep], self.margin[keep], self.found.only(keep))
 
 
-def branch(problem: Problem, rows: Tensor, clean: Tensor, nodes: int, late: Callable[[], bool]) -> Tensor:
+def branch(problem: Problem, rows: Tensor, clean: Tensor, nodes: int) -> Tensor:
     """Lower bounds of the rows' functions, R, by at most so many nodes; what is above zero is bounded no better.
 
-    rows: R x shape, functions of the problem's node; clean: their values at the clean picture, R. late(): whether to stop now. It
-    also stops where a part without open signs stays below zero: more nodes would not help.
+    rows: R x shape, functions of the problem's node; clean: their values at the clean picture, R. It also
+    stops when the problem is late, and where a part without open signs stays below zero: more nodes would not help.
     """
     found = climb(problem, rows, first(problem, len(rows)), START, -clean)
     leaves = Leaves(torch.arange(len(rows), device=rows.device), clean + found.bound, found)
@@ -46,7 +45,7 @@ def branch(problem: Problem, rows: Tensor, clean: Tensor, nodes: int, late: Call
         done = leaves.margin > 0
         margins.scatter_reduce_(0, leaves.row[done], leaves.margin[done], "amin")
         leaves = leaves.only(~done)
-        if not len(leaves.row) or nodes <= 0 or late():
+        if not len(leaves.row) or nodes <= 0 or problem.late():
             return margins.scatter_reduce_(0, leaves.row, leaves.margin, "amin")
         order = leaves.margin.argsort()
         few, rest = leaves.only(order[: max(1, problem.most // 2)]), leaves.only(order[max(1, problem.most // 2) :])

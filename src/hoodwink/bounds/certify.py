@@ -43,7 +43,8 @@ def certify(
     to logits, of layers that `bounds` knows; the proof covers its arithmetic, float32 or float64, with sums in any order (on a GPU:
     without TF32). labels: int64 N. eps: [0, 1] units. norm: linf or l2. method: how hard to try, each includes those before it: ibp
     (Gowal 2018), crown (Zhang 2018), alpha (Xu 2021), branch (Wang 2021; up to `nodes` parts for each picture). batch: pictures at a
-    time. seconds: what is not proven by then counts as not proven. BoundsError: a layer, norm or method that is not known.
+    time. seconds: what is not proven by then counts as not proven, those nearest to a proof are tried first. BoundsError names a layer,
+    norm or method that is not known.
     """
     work = _begin(network, pictures, labels, eps, norm, method, mean, std, batch, seconds)
     standing = torch.zeros(len(labels), dtype=torch.bool, device=work.labels.device)
@@ -112,9 +113,12 @@ def _begin(
     if not pictures.is_floating_point() or not bool(((pictures >= 0) & (pictures <= 1)).all()):
         raise BoundsError("pictures must be floats in [0, 1]; divide whole levels by 255")
     graph = read(network, pictures.shape[1:], mean, std)
-    if labels.shape != pictures.shape[:1] or bool(((labels < 0) | (labels >= graph.nodes[-1].shape[0])).any()):
-        raise BoundsError(f"labels must be {len(pictures)} numbers of classes below {graph.nodes[-1].shape[0]}, {tuple(labels.shape)} came")
-    space = region(pictures.to(graph.device).to(graph.dtype), eps, norm)
+    classes = graph.nodes[-1].shape[0]
+    if labels.shape != pictures.shape[:1] or labels.is_floating_point():
+        raise BoundsError(f"labels must be {len(pictures)} whole numbers, one for each picture, {tuple(labels.shape)} {labels.dtype} came")
+    if bool(((labels < 0) | (labels >= classes)).any()):
+        raise BoundsError(f"labels must be numbers of the network's {classes} classes, 0 to {classes - 1}, {int(labels.max())} came")
+    space = region(pictures.detach().to(graph.device).to(graph.dtype), eps, norm)
     middle, width = (
         None if given is None else torch.tensor(given, dtype=graph.dtype, device=graph.device).view(-1, 1, 1) for given in (mean, std)
     )
@@ -125,13 +129,13 @@ def _begin(
         return out
 
     end = None if seconds is None else time.monotonic() + seconds
-    return _Work(graph, logits, space, labels.to(graph.device), METHODS[: METHODS.index(method) + 1], batch, end)
+    return _Work(graph, logits, space, labels.to(graph.device).long(), METHODS[: METHODS.index(method) + 1], batch, end)
 
 
 def _climbed(work: _Work, chosen: Tensor, nodes: int, stop: bool) -> Tensor:
     """Lower bounds of the margins, N x K: those of the pictures chosen by every rung, with `stop` only until they are proven."""
     margins = torch.full((len(work.labels), work.graph.nodes[-1].shape[0]), -torch.inf, dtype=torch.float64, device=work.graph.device)
-    known: dict[int, Known] = {}
+    known: dict[int, Known] = {}  # only as long as a rung may use it
     margins[chosen] = _intervals(work, chosen)
     margins.scatter_(1, work.labels[:, None], torch.inf)
     for rung in work.rungs[1:]:
@@ -140,9 +144,11 @@ def _climbed(work: _Work, chosen: Tensor, nodes: int, stop: bool) -> Tensor:
         for index in chosen[margins[chosen].amin(1).argsort(descending=True)].tolist():
             if work.late():
                 break
-            found = _rung(work, rung, index, known.setdefault(index, {}), nodes, margins[index])
-            margins[index] = torch.maximum(margins[index], found)
+            earlier = known.pop(index, {})
+            margins[index] = torch.maximum(margins[index], _rung(work, rung, index, earlier, nodes, margins[index]))
             margins[index, work.labels[index]] = torch.inf
+            if rung != work.rungs[-1] and not (stop and bool((margins[index] > 0).all())):
+                known[index] = earlier
     return margins
 
 
@@ -163,11 +169,11 @@ def _intervals(work: _Work, chosen: Tensor) -> Tensor:
 def _rung(work: _Work, rung: str, index: int, known: Known, nodes: int, margins: Tensor) -> Tensor:
     """One picture's margins, K, by one method; known: what the rungs before found of its hidden numbers, is updated."""
     space, rows = work.space.only(slice(index, index + 1)), work.rows(index)
-    problem = tighten(work.graph, space, known, {"crown": decide, "alpha": fit}.get(rung))
+    problem = tighten(work.graph, space, known, {"crown": decide, "alpha": fit}.get(rung), work.late)
     clean = rows.double() @ problem.spans[-1].value[0]
     if rung == "crown":
         return clean + descend(problem, rows).bound
     if rung == "alpha":
         return clean + climb(problem, rows, first(problem, len(rows)), _CLIMB, torch.full_like(clean, torch.inf)).bound
     some = (margins <= 0).nonzero().flatten()
-    return margins.index_copy(0, some, branch(problem, rows[some], clean[some], nodes, work.late))
+    return margins.index_copy(0, some, branch(problem, rows[some], clean[some], nodes))

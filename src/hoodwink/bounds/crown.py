@@ -12,6 +12,7 @@ from hoodwink.bounds.graph import Graph
 from hoodwink.bounds.intervals import Span, step
 from hoodwink.bounds.regions import Region, fall
 
+Late = Callable[[], bool]
 CHUNK = 1 << 18  # numbers of the largest feature map that are handled at a time: about what a processor's cache holds
 
 
@@ -57,15 +58,21 @@ def open_numbers(span: Span) -> Tensor:
     return (~((span.low >= 0) | (span.high <= 0))).flatten().nonzero().flatten()  # what is not a number stays open
 
 
+def never() -> bool:
+    """No limit of time."""
+    return False
+
+
 @dataclass(frozen=True)
 class Problem:
-    """One picture's functions of a node: what is known of the nodes below, and where the picture may be."""
+    """One picture's functions of a node: what is known of the nodes below, where the picture may be, and whether to hurry."""
 
     graph: Graph
     at: int
     spans: Sequence[Span]
     bends: dict[int, Bend]
     space: Region
+    late: Late = never
 
     @property
     def most(self) -> int:
@@ -135,10 +142,10 @@ Known = dict[int, tuple[Tensor, Tensor]]  # of one picture, by node: the least a
 Decide = Callable[[Problem, Span], Span]  # a better span of a problem's node
 
 
-def tighten(graph: Graph, space: Region, known: Known, decide: Decide | None = None) -> Problem:
+def tighten(graph: Graph, space: Region, known: Known, decide: Decide | None = None, late: Late = never) -> Problem:
     """One picture's spans, bottom up: intervals, what is known already and, for the inputs of the ReLUs, what `decide` finds.
 
-    `known` is updated. The problem returned is that of the logits.
+    `known` is updated. late(): from when on to do without what takes time. The problem returned is that of the logits.
     """
     spans: list[Span] = []
     bends: dict[int, Bend] = {}
@@ -146,12 +153,12 @@ def tighten(graph: Graph, space: Region, known: Known, decide: Decide | None = N
         if node.relu:
             before = node.inputs[0]
             if decide is not None and not _exact(graph, before, space):
-                spans[before] = decide(Problem(graph, before, spans, bends, space), spans[before])
+                spans[before] = decide(Problem(graph, before, spans, bends, space, late), spans[before])
                 known[before] = spans[before].down, spans[before].up
             bends[index] = bend(graph, spans[before])
         span = step(graph, index, spans) if index else space.span()
         spans.append(span.within(*known[index]) if index in known else span)
-    return Problem(graph, graph.last, spans, bends, space)
+    return Problem(graph, graph.last, spans, bends, space, late)
 
 
 def _exact(graph: Graph, index: int, space: Region) -> bool:
@@ -178,9 +185,12 @@ def improved(span: Span, falling: Tensor, downs: Tensor, rising: Tensor, ups: Te
 
 
 def changes(problem: Problem, index: Tensor, sign: float) -> Tensor:
-    """The least changes of sign * numbers of the problem's node, as many as indices."""
-    found = [descend(problem, units(problem, some, sign)).bound for some in torch.split(index, problem.most) if len(some)]
-    return rounded(torch.cat(found) if found else index.new_zeros(0, dtype=torch.float64), problem.graph.dtype)
+    """The least changes of sign * numbers of the problem's node, as many as indices; no bounds, -inf, for those that come too late."""
+    found = torch.full((len(index),), -torch.inf, dtype=torch.float64, device=index.device)
+    for some in torch.split(torch.arange(len(index), device=index.device), problem.most):
+        if len(some) and not problem.late():
+            found[some] = descend(problem, units(problem, index[some], sign)).bound
+    return rounded(found, problem.graph.dtype)
 
 
 def units(problem: Problem, index: Tensor, sign: float) -> Tensor:

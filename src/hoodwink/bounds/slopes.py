@@ -21,8 +21,10 @@ STEPS = 3  # for the span of a hidden number: more gains little
 
 @dataclass(frozen=True)
 class Lines:
-    """Rows' own lines over all open numbers, R x K each: slope in [0, 1]; sign: 1 or -1 where the input's is known, else 0; force: the
-    multipliers of the known signs, >= 0."""
+    """Rows' own lines over all open numbers, R x K each.
+
+    slope: in [0, 1]. sign: 1 or -1 where the input's is known, else 0; force: the multipliers of the known signs, not negative.
+    """
 
     slope: Tensor
     force: Tensor
@@ -139,9 +141,11 @@ def _inputs(problem: Problem, found: Fall) -> dict[int, Tensor]:
 
 
 def fit(problem: Problem, span: Span) -> Span:
-    """A node's span where the sign is open, each side with lines of its own."""
+    """A node's span by `climb` where the sign is open, each side of each number with lines of its own."""
     index, value = open_numbers(span), span.value.flatten()
     for some in torch.split(index, problem.most) if len(index) else ():
+        if problem.late():
+            break
         lines = first(problem, len(some))
         falls, rises = (
             rounded(climb(problem, units(problem, some, sign), lines, STEPS, -sign * value[some]).bound, problem.graph.dtype)
