@@ -29,18 +29,17 @@ def random_lines(of: Problem, count: int, seed: int) -> Lines:
 
 
 @steady
-@given(kind=kinds, seed=st.integers(0, 10**6), norm=norms)
-def test_the_gradient_is_that_of_the_bound(kind: str, seed: int, norm: str) -> None:
-    of = problem(kind, seed, 0.05 if norm == "linf" else 0.3, norm)
+@given(kind=kinds, seed=st.integers(0, 10**6))
+def test_the_gradient_is_that_of_the_bound(kind: str, seed: int) -> None:
+    of = problem(kind, seed, 0.05)
     lines, rows = random_lines(of, nets.CLASSES, seed), torch.eye(nets.CLASSES)
     fitted = bent(of, lines)
     found = _gradient(fitted, descend(fitted, rows), lines.sign)
     slope, force = lines.slope.clone().requires_grad_(True), lines.force.clone().requires_grad_(True)
     bound = descend(bent(of, Lines(slope, force, lines.sign)), rows).bound
-    wanted = torch.cat(torch.autograd.grad(bound.sum(), (slope, force)), 1)
+    wanted = torch.cat(torch.autograd.grad(bound.sum(), (slope, force), materialize_grads=True), 1)
     counts = torch.cat([lines.sign == 0, lines.sign != 0], 1)
-    # Multipliers of a ball are found nearly, and autograd also follows them.
-    assert torch.allclose(found * counts, wanted * counts, rtol=1e-2, atol=2e-2 * float(wanted.abs().max()) if norm == "l2" else 1e-3)
+    assert torch.allclose(found * counts, wanted * counts, rtol=1e-3, atol=1e-3)
 
 
 @steady

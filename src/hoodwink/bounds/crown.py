@@ -178,10 +178,9 @@ def decide(problem: Problem, span: Span) -> Span:
 
 def improved(span: Span, falling: Tensor, downs: Tensor, rising: Tensor, ups: Tensor) -> Span:
     """One picture's span with least changes `downs` of the numbers `falling`, and largest `ups` of `rising`, where they are tighter."""
-    down, up = span.down.flatten().clone(), span.up.flatten().clone()
-    down[falling] = torch.maximum(down[falling], downs)
-    up[rising] = torch.minimum(up[rising], ups)
-    return replace(span, down=down.view_as(span.down), up=up.view_as(span.up))
+    down, up = torch.full_like(span.down, -torch.inf), torch.full_like(span.up, torch.inf)
+    down.view(-1)[falling], up.view(-1)[rising] = downs, ups
+    return span.within(down, up)
 
 
 def changes(problem: Problem, index: Tensor, sign: float) -> Tensor:

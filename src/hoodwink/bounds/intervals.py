@@ -56,8 +56,8 @@ class Span:
         return Span(self.value[keep], self.down[keep], self.up[keep], self.drift[keep])
 
     def within(self, down: Tensor, up: Tensor) -> Span:
-        """With other bounds of the change, where they are tighter."""
-        return Span(self.value, torch.maximum(self.down, down), torch.minimum(self.up, up), self.drift)
+        """With other bounds of the change, where they are tighter; no change is always within."""
+        return Span(self.value, torch.maximum(self.down, down).clamp(max=0), torch.minimum(self.up, up).clamp(min=0), self.drift)
 
 
 def intervals(graph: Graph, picture: Span) -> list[Span]:
