@@ -35,7 +35,8 @@ class Slow(nn.Module):
         self.delay = delay
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(self.delay)
+        if self.delay:
+            time.sleep(self.delay)
         return x
 
 
@@ -177,7 +178,7 @@ def check_result(result: AuditResult, of: Model, pictures: Sequence[Array] | Arr
 
 
 def quick(model: Model, pictures: Any, labels: Any = None, **asked: Any) -> AuditResult:
-    return audit(model, pictures, labels, **{"eps": EPS, "budget": "quick", "sentinels": 4, **asked})
+    return audit(model, pictures, labels, **{"eps": EPS, "budget": "quick", "sentinels": 0, **asked})
 
 
 def checked(model: Model, pictures: Any, **asked: Any) -> AuditResult:

@@ -34,7 +34,9 @@ pytestmark = pytest.mark.usefixtures("cheap")
 @pytest.mark.parametrize(("classes", "channels"), [(2, 1), (10, 3), (1000, 1)])
 def test_any_number_of_classes_grey_and_colour(norm: str, classes: int, channels: int) -> None:
     eps = {"linf": [1 / 255, 6 / 255], "l2": [0.05, 0.2], "l1": [0.2, 1.5]}[norm]
-    result = small.checked(small.model(2, classes, channels), small.draw(14, 2, channels=channels), eps=eps, norm=norm, free=True)
+    result = small.checked(
+        small.model(2, classes, channels), small.draw(14, 2, channels=channels), eps=eps, norm=norm, free=True, sentinels=2
+    )
     assert result.by_eps[1].felled > 0
 
 
@@ -221,7 +223,8 @@ def test_black_and_white_pictures_are_no_safer_than_others(norm: str) -> None:
 def test_the_same_seed_gives_the_same_bytes_and_another_another_sample(tmp_path: Path) -> None:
     model, pictures = small.model(), small.draw(30)
     runs = {
-        name: small.quick(model, pictures, eps=6 / 255, seed=seed, out=tmp_path / name) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+        name: small.quick(model, pictures, eps=6 / 255, seed=seed, sentinels=4, out=tmp_path / name)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
     }
     assert small.table(runs["a"]) == small.table(runs["b"])
     fooled = {name: (tmp_path / name / FOOLED).read_bytes() for name in runs}
@@ -238,7 +241,7 @@ def test_kept_in_a_folder_or_in_memory_it_is_the_same(tmp_path: Path) -> None:
 
 def test_another_batch_size_gives_the_same_counts() -> None:
     model, pictures = small.model(), small.draw(13)
-    results = [small.quick(model, pictures, eps=[4 / 255, EPS], batch=batch) for batch in (None, 1, 7)]
+    results = [small.quick(model, pictures, eps=[4 / 255, EPS], batch=batch, sentinels=2) for batch in (None, 1, 7)]
     counts = [[(one.felled, one.survivors, one.by) for one in result.by_eps] for result in results]
     assert counts[0] == counts[1] == counts[2]
 

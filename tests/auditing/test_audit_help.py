@@ -97,11 +97,11 @@ def test_others_pictures_are_judged_beside_ours(card: dict[str, Any]) -> None:
 def test_another_networks_pictures_are_tried(card: dict[str, Any]) -> None:
     model = small.model(**card)
     pictures = small.draw(12, 0, *((6, 6) if not card else (9, 14)))
-    result = small.checked(model, pictures, eps=3 / 255, help=Help(transfer=small.model(1, **card)))
+    result = small.checked(model, pictures, eps=3 / 255, sentinels=4, help=Help(transfer=small.model(1, **card)))
     assert any(stage.name == "sentinel: transfer" for stage in result.last.stages)
     assert "fell to another network's pictures" in next(sign for sign in result.signs if sign.name.startswith("transfer")).what
     with pytest.raises(AuditError, match="transfer: pictures of one size were wanted, and a network that sees the same part"):
-        small.quick(small.model(), small.draw(6, 0, 9, 14), eps=1 / 255, help=Help(transfer=small.model(1, size=6, resize=9)))
+        small.quick(small.model(), small.draw(6, 0, 9, 14), eps=1 / 255, sentinels=4, help=Help(transfer=small.model(1, size=6, resize=9)))
 
 
 def test_ones_own_objective_is_climbed() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -178,9 +178,9 @@ def decide(problem: Problem, span: Span) -> Span:
 
 def improved(span: Span, falling: Tensor, downs: Tensor, rising: Tensor, ups: Tensor) -> Span:
     """One picture's span with least changes `downs` of the numbers `falling`, and largest `ups` of `rising`, where they are tighter."""
-    down, up = torch.full_like(span.down, -torch.inf), torch.full_like(span.up, torch.inf)
-    down.view(-1)[falling], up.view(-1)[rising] = downs, ups
-    return span.within(down, up)
+    down, up = (torch.full_like(span.down.flatten(), bound) for bound in (-torch.inf, torch.inf))
+    down[falling], up[rising] = downs, ups
+    return span.within(down.view(span.down.shape), up.view(span.up.shape))
 
 
 def changes(problem: Problem, index: Tensor, sign: float) -> Tensor:
