@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 @pytest.fixture(scope="session")
 def digits() -> SimpleNamespace:
-    """A small network trained on scikit-learn's digits (8 x 8, grey), 60 of them that it knows, and their labels."""
+    """A small network trained on scikit-learn's digits (8 x 8, grey), others of them that it knows, and their labels."""
     datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed (pip install scikit-learn)")
     raw = datasets.load_digits()
     pictures = torch.from_numpy(raw.images).float().div(16).mul(255).round().div(255)[:, None]  # N x 1 x 8 x 8
@@ -28,7 +28,7 @@ def digits() -> SimpleNamespace:
             nn.functional.cross_entropy(network(pictures[:1500]), labels[:1500]).backward()
             optimiser.step()
     network.eval().requires_grad_(False)
-    known = (network(pictures[1500:]).argmax(1) == labels[1500:]).nonzero()[:60, 0] + 1500
+    known = (network(pictures[1500:]).argmax(1) == labels[1500:]).nonzero()[:200, 0] + 1500
     return SimpleNamespace(network=network, pictures=pictures[known], labels=labels[known])
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -78,7 +80,6 @@ def test_l2_proposals_stay_in_the_ball_and_spend_what_is_left(seed: int, side: i
     for k in range(4):
         before = change.clone()
         for window in _gather(change, space, side, eps, free, dice(seed + k)):
-            assert torch.equal(_of(before, window.where), window.before) or window.where.shape == window.before.shape
             _paint(change, window.where, window.after)
         size = change.double().flatten(1).norm(dim=1)
         assert float(size.max()) <= 255 * eps * (1 + 1e-5)
@@ -147,7 +148,7 @@ def test_the_lead_never_falls_along_the_search(norm: str) -> None:
         out = square(network, shown, labels, norm=norm, eps=0.5 / 255 if norm == "linf" else 0.03, steps=steps, free=True)
         z = network(out)
         leads.append(z.scatter(1, labels[:, None], -torch.inf).amax(1) - z.gather(1, labels[:, None])[:, 0])
-    assert all(bool((later >= earlier - 1e-5).all()) for earlier, later in zip(leads, leads[1:], strict=False))
+    assert all(bool((later >= earlier - 1e-5).all()) for earlier, later in pairwise(leads))
     assert bool((leads[-1] > leads[0]).all())
 
 

@@ -11,6 +11,13 @@ from hoodwink.auditing.around import around
 
 PICTURES = torch.linspace(-2.3, 2.6, 24).view(4, 6)
 
+
+def _rounded(x: Tensor) -> Tensor:
+    out = x * 1
+    out.floor_()
+    return out
+
+
 ROUNDINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "torch.round": torch.round,
     "torch.floor": torch.floor,
@@ -22,6 +29,7 @@ ROUNDINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "x.ceil": lambda x: x.ceil(),
     "x.sign": lambda x: x.sign(),
     "in place": lambda x: (x * 1).round_(),
+    "in place, for its effect": _rounded,
     "decimals": lambda x: torch.round(x, decimals=1),
     "by name": lambda x: torch.round(input=x),
     "decimals by name": lambda x: torch.round(decimals=1, input=x),

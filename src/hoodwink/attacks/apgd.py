@@ -14,13 +14,14 @@ from hoodwink.attacks.balls import Ball, each, find_ball, l2_size
 from hoodwink.attacks.losses import Loss, find_loss
 from hoodwink.attacks.pgd import shown, space_of
 from hoodwink.attacks.queries import Queries, as_queries
-from hoodwink.attacks.spaces import Pixels
+from hoodwink.attacks.spaces import Pixels, outward
 from hoodwink.attacks.standing import Standing
 
 FORWARD = 0.75  # of a step is taken, the rest along the step before
 RISES = 0.75  # the part of the steps that must gain, or the length is halved
 FEW = 0.2  # L1: the part of the subpixels that the first steps change
 SPARSER = 1.5  # L1: a step changes so many times fewer subpixels than the best change, and is shortened by so much
+SMALL = 1e-3  # L1: levels that count for nothing: what a projection leaves by rounding
 SETTLED = 0.95  # L1: the best change's subpixels grew no fewer than by this part: the step is shortened
 
 
@@ -74,7 +75,7 @@ def _climb(stand: Standing, ball: Ball, start: Tensor, eps: float, steps: int, l
             back = course.check_sparse(eps, stand.change[stand.rows]) if sparse else course.check(step - last)
             course.back(back, gradient)
             last = step
-        ahead = _inside(_step(course, gradient, ball), ball, eps, stand.space)
+        ahead = _inside(_step(course, gradient, ball, stand.space), ball, eps, stand.space)
         if step and not sparse:  # momentum
             ahead.lerp_(course.now, 1 - FORWARD).add_(course.now, alpha=1 - FORWARD).sub_(course.before, alpha=1 - FORWARD)
             ahead = _inside(ahead, ball, eps, stand.space)
@@ -87,13 +88,14 @@ def _shown(change: Tensor, ball: Ball, eps: float, free: bool) -> Tensor:
     return change.round() if ball.name == "linf" and not free else shown(change, ball, eps, free)
 
 
-def _step(course: _Course, gradient: Tensor, ball: Ball) -> Tensor:
+def _step(course: _Course, gradient: Tensor, ball: Ball, space: Pixels) -> Tensor:
     """A step along the gradient, which is used up."""
     if ball.name == "linf":
         way, length = gradient.sign_(), course.length
     elif ball.name == "l2":
         way, length = gradient, course.length / l2_size(gradient).clamp(min=1e-30)
     else:
+        gradient.masked_fill_(outward(gradient, course.now, space), 0.0)  # where the box ends a step gains nothing
         way, length = _sparse(gradient, course.count), course.length
     return torch.addcmul(course.now, way, each(length, way), out=way)
 
@@ -178,7 +180,7 @@ class _Course:
 
     def check_sparse(self, eps: float, best: Tensor) -> Tensor:
         """Shorter steps while the best change has as many subpixels as before; where they became fewer, long steps from there."""
-        count = (best != 0).sum((1, 2, 3)).to(self.count)
+        count = (best.abs() > SMALL).sum((1, 2, 3)).to(self.count)
         fewer = count < SETTLED * self.count_then
         self.length = torch.where(fewer, 255 * eps, (self.length / SPARSER).clamp(min=255 * eps / 10))
         self.count, self.count_then = count / SPARSER, count

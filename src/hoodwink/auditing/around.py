@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 _FLAT = {getattr(where, name) for where in (torch, Tensor) for name in ("round", "floor", "ceil", "trunc", "sign")}
-_FLAT |= {Tensor.round_, Tensor.floor_, Tensor.ceil_, Tensor.trunc_, Tensor.sign_}
+_IN_PLACE = {Tensor.round_, Tensor.floor_, Tensor.ceil_, Tensor.trunc_, Tensor.sign_}
 _SOFTMAX = {torch.softmax, F.softmax, Tensor.softmax}
 _LEAST = 1e-30  # of a probability whose logarithm stands in for a logit
 
@@ -26,9 +26,10 @@ class _Around(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         shown = args[0] if args else kwargs.get("input")
-        if func in _FLAT and isinstance(shown, Tensor) and shown.is_floating_point():
+        if (func in _FLAT or func in _IN_PLACE) and isinstance(shown, Tensor) and shown.is_floating_point():
             rest = {name: value for name, value in kwargs.items() if name != "input"}
-            return shown + (func(shown.detach().clone(), *args[1:], **rest) - shown.detach())
+            step = func(shown.detach().clone(), *args[1:], **rest) - shown.detach()
+            return shown.add_(step) if func in _IN_PLACE else shown + step
         out = func(*args, **kwargs)
         if func in _SOFTMAX:
             self.last = (out, shown)
