@@ -16,6 +16,8 @@ from oracles.classifiers import counted, distance, fooled, inside, line, task
 
 from .test_pgd import gains, optimum
 
+FEWER = pytest.mark.xfail(strict=True, reason="in L1 balls apgd still fells a few pictures fewer than pgd")
+
 
 def test_checkpoints_of_the_paper() -> None:
     assert sorted(_marks(100)) == [22, 41, 57, 70, 80, 87, 93, 99, 105]
@@ -123,8 +125,7 @@ def test_every_loss_on_digits(digits: SimpleNamespace, loss: str) -> None:
         assert float(fooled(digits.network, out, digits.labels, aim).float().mean()) > 0.9
 
 
-@pytest.mark.parametrize(("norm", "radii"), [("linf", (0.05, 0.08)), ("l2", (0.3, 0.6)), ("l1", (0.8, 1.6))])
-@pytest.mark.xfail(strict=False, reason="in L1 balls apgd still fells a few pictures fewer than pgd")
+@pytest.mark.parametrize(("norm", "radii"), [("linf", (0.05, 0.08)), ("l2", (0.3, 0.6)), pytest.param("l1", (0.8, 1.6), marks=FEWER)])
 def test_no_fewer_fall_than_by_plain_steps(digits: SimpleNamespace, norm: str, radii: tuple[float, ...]) -> None:
     for eps in radii:
         ours = apgd(digits.network, digits.pictures, digits.labels, norm=norm, eps=eps, steps=60)

@@ -180,7 +180,7 @@ def test_random_starts_lie_in_the_ball_and_follow_the_generator(seed: int, name:
     like, ball = torch.zeros(2, 3, 4, 4), BALLS[name]
     first, again = (ball.random(like, radius, torch.Generator().manual_seed(seed)) for _ in range(2))
     assert torch.equal(first, again) and first.shape == like.shape
-    assert max(exact(name, first)) <= radius * 255 * (1 + 1e-5)
+    assert max(exact(name, first)) <= radius * 255 * (1 + 1e-5) + 1e-30  # denormal numbers round coarsely
     if radius > 0.01:
         assert not torch.equal(first[0], first[1])
         assert min(exact(name, first)) >= 0.7 * radius * 255

@@ -104,7 +104,7 @@ def test_a_larger_budget_spends_no_less_anywhere() -> None:
     quick, standard, exhaustive = (BUDGETS[name] for name in ("quick", "standard", "exhaustive"))
     for pick in ("search", "aims", "short", "targets", "long", "far"):
         assert getattr(quick, pick) <= getattr(standard, pick) <= getattr(exhaustive, pick)
-    spent = [one.search + one.aims + one.short * one.targets + one.long * one.far * one.restarts for one in (quick, standard, exhaustive)]
+    spent = [one.search + one.aims + one.short * one.targets + one.long * one.far * one.rounds for one in (quick, standard, exhaustive)]
     assert spent == sorted(spent)
     assert standard.group is not None and exhaustive.group is None
 

@@ -461,7 +461,7 @@ def test_a_fold_that_loses_digits_is_found_and_left() -> None:
     made = prepare(model, some())
     assert "batch norm folded, which moves the logits by" in left(made, "7")
     assert kinds(made)["batch norm folded"] == 3 and len(made.left) == 1
-    assert_equal(made, model, some(4, seed=2))
+    assert_equal(made, model, some(4, seed=2), within=1e-3)  # so much the original itself rounds away
 
 
 class Random(nn.Module):

@@ -77,7 +77,7 @@ def _climb(stand: Standing, ball: Ball, start: Tensor, eps: float, steps: int, l
             last = step
         ahead = _inside(_step(course, gradient, ball, stand.space), ball, eps, stand.space)
         if step and not sparse:  # momentum
-            ahead.lerp_(course.now, 1 - FORWARD).add_(course.now, alpha=1 - FORWARD).sub_(course.before, alpha=1 - FORWARD)
+            ahead.lerp_(course.before.lerp_(course.now, 2.0), 1 - FORWARD)  # the place before is used up
             ahead = _inside(ahead, ball, eps, stand.space)
         course.before, course.now = course.now, ahead
     stand.look(_shown(course.now, ball, eps, free))

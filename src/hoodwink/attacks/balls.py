@@ -13,8 +13,8 @@ from torch import Tensor
 
 Radius = float | Tensor  # one for all, or N: one for each picture
 
-_SAMPLE = 8192  # subpixels of a picture that the scale before rounding is found on
-_TRIES = 8  # of that scale
+_BINS, _LEVELS = 256, 3  # of the histogram of remainders: bins, and how often one is divided
+_TRIES = 8  # of a scale
 _FEW = 256  # the largest subpixels, at least, among which a soft threshold is sought first
 _NEWTON = 40  # steps at most to the level of a soft threshold; a handful suffices
 _CLOSE = 1e-5  # relative: a soft threshold's sum is as near to its ball
@@ -90,59 +90,43 @@ def _l2_within(change: Tensor, radius: Radius, low: Tensor, high: Tensor) -> Ten
 
 
 def _l2_whole(change: Tensor, radius: Radius) -> Tensor:
-    """round(s c) at the scale s that keeps the size: for a linear loss the best whole change along c."""
-    wanted = l2_size(change).square_()
-    most = _floor((radius * 255) ** 2) + torch.zeros_like(wanted)
-    wanted = torch.minimum(wanted, most)
-    scale, low, high = _rounding_scale(change, radius), torch.zeros_like(wanted), torch.full_like(wanted, torch.inf)
-    best, reached = change, torch.full_like(wanted, -1.0)
-    for k in range(_TRIES):
-        out = _rounded(change, scale)
-        square = l2_size(out).square_().round_()  # exact: sums of whole squares
-        fits = square <= torch.minimum(most, 1.03 * wanted + 1)
-        better = fits & (square > reached)
-        best = out if k == 0 else torch.where(each(better, out), out, best)
-        reached = torch.where(better, square, reached)
-        near = reached >= 0.9 * wanted - 1
-        if bool(near.all()):
-            return best
-        low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)
-        guess = scale * (0.997 * wanted / square.clamp(min=1.0)).sqrt()
-        guess = torch.where((guess > low) & (guess < high), guess, torch.where(high.isinf(), 2 * scale, (low + high) / 2))
-        scale = torch.where(near, scale, guess)
-    return torch.where(each(reached < 0, change), _l2_project(change, radius).trunc_(), best)
+    """Every entry cut to whole levels, then those of the largest remainders lifted by one, as many as keep the size.
 
-
-def _rounded(change: Tensor, scale: Tensor) -> Tensor:
-    """round(s c), but of no entry past the whole level beside it."""
-    out = change * each(scale, change)
-    larger = scale > 1
-    if bool(larger.any()):
-        most = each(torch.where(larger, 0.499, torch.inf), change)
-        torch.minimum(torch.maximum(out.sub_(change), -most, out=out), most, out=out).add_(change)
-    return out.round_()
-
-
-def _rounding_scale(change: Tensor, radius: Radius) -> Tensor:
-    """The scale at which the rounded change is as large as the change or the ball, about: found on evenly spaced subpixels."""
-    sample = change.flatten(1)
-    sample = sample[:, :: -(-sample.shape[1] // _SAMPLE)].contiguous()
-    size = l2_size(sample)
-    wanted = size * (radius * 255 / l2_size(change).clamp(min=1e-12)).clamp(max=1.0)
-    low, scale = torch.zeros_like(wanted), torch.ones_like(wanted)
-    high = (wanted + 1) / sample.abs().amax(1).clamp(min=1e-12)
-    for k in range(2 * _TRIES):
-        size = l2_size(_rounded(sample, scale))
-        fits = size <= wanted * (1 + 1e-6)
-        low, high = torch.where(fits, scale, low), torch.where(fits, high, scale)
-        near = fits & (size > 0.998 * wanted)
-        if bool(near.all()):
+    Which remainders those are is read off a histogram of what lifting them costs; a bin that costs too much is divided again.
+    """
+    size = l2_size(change)
+    limit = radius * 255 + torch.zeros_like(size)
+    if bool((size > limit).any()):
+        change, size = _l2_project(change, radius), torch.minimum(size, limit)
+    flat = _in_memory_order(change).abs()
+    exact = torch.float32 if float(size.max()) ** 2 < 2**23 else torch.float64  # what counts whole squares without rounding
+    wanted = torch.minimum(size.to(exact).square() * (1 + 1e-6), torch.as_tensor(_floor(limit.to(exact) ** 2)))
+    base = flat.floor()
+    rest, price = flat.sub_(base), base.to(exact) * 2 + 1
+    spent = base.to(exact).square().sum(1)
+    low, width = torch.zeros_like(size)[:, None], 1.0
+    for _ in range(_LEVELS):
+        width /= _BINS
+        place = rest.sub(low).mul_(1 / width).floor_().clamp_(-1, _BINS).add_(1).long()
+        bins = torch.zeros(len(flat), _BINS + 2, dtype=exact, device=flat.device).scatter_add_(1, place, price)
+        total = spent[:, None] + bins[:, 1:].flip(1).cumsum(1)  # of the bins from the top, one after the other
+        fits = (total <= wanted[:, None]).sum(1, keepdim=True).clamp_(min=1)
+        low = low + width * (_BINS + 1 - fits)
+        if bool((total.gather(1, fits - 1)[:, 0] >= 0.98 * wanted - 1).all()):
             break
-        # Large changes grow as their scale does, and a hair below it always fits; small ones leap, and halving is surer.
-        guess = scale * 0.999 * wanted / size.clamp(min=1e-12)
-        guess = torch.where((guess > low) & (guess < high) & (k % 3 < 2), guess, (low + high) / 2)
-        scale = torch.where(near, scale, guess)
-    return torch.where(low > 0, low, scale)
+        low = low - width  # the bin that did not fit is divided
+    else:
+        low = low + width
+    out = base.add_(rest >= low)
+    return _in_memory_order(change, out).copysign_(change)
+
+
+def _in_memory_order(change: Tensor, flat: Tensor | None = None) -> Tensor:
+    """The entries of each change, N x D, as they lie in memory; or such entries as a tensor laid out like the change."""
+    if change.is_contiguous():
+        return change.flatten(1) if flat is None else flat.view(change.shape)
+    last = change.permute(0, 2, 3, 1)
+    return last.flatten(1) if flat is None else flat.view(last.shape).permute(0, 3, 1, 2)
 
 
 def _l2_steepest(gradient: Tensor) -> Tensor:

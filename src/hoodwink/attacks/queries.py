@@ -30,7 +30,7 @@ class _Ledger:
             grown = np.zeros((2, max(highest + 1, 2 * self.counts.shape[1])), dtype=np.int64)
             grown[:, : self.counts.shape[1]] = self.counts
             self.counts = grown
-        self.counts[kind, rows] += 1
+        np.add.at(self.counts[kind], rows, 1)  # a picture may be in a batch more than once
 
 
 class Queries:

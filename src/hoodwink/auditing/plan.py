@@ -23,8 +23,9 @@ class Plan:
 
     First a short search of any label. Those that stand: for the classes of the highest logits the gap and the gradient tell, to first
     order, how far each could be pulled (gap over dual norm, Moosavi-Dezfooli 2016, arXiv:1511.04599); short passes go toward the best
-    of them. Then long passes, to the most hopeful first: those whose lead came nearest to zero, measured by how far it moved. A group
-    of which nobody falls ends them.
+    of them. Then long passes, to the most hopeful first: those whose lead came nearest to zero, measured by how far it moved. Of a
+    group the nearer half gets twice the starts in the next round (successive halving, Jamieson 2016, arXiv:1502.07943); a group whose
+    further half stands ends them.
     """
 
     def __init__(self, work: Work, budget: Budget) -> None:
@@ -68,25 +69,55 @@ class Plan:
         rows = rows[np.argsort(hope[rows], kind="stable")]
         size = len(rows) if budget.group is None else max(budget.group, round(budget.share * len(rows)))
         for number, start in enumerate(range(0, len(rows), max(1, size))):
-            group = rows[start : start + size]
-            before = len(group)
-            for restart in range(budget.restarts):
-                for k in range(self._targets(budget.far)):
-                    stage = f"long {number + 1}.{restart + 1}.{k + 1}"
-                    group = np.intersect1d(group, work.standing(case, free))
-                    self._pull(case, stage, group, k, aims, hope, steps=budget.long, free=free, random_start=restart > 0)
-            if len(np.intersect1d(group, work.standing(case, free))) == before and budget.group is not None:
+            group, starts = rows[start : start + size], 1
+            further = group[-(-len(group) // 2) :]
+            for k in range(budget.rounds):
+                self._spread(case, f"long {number + 1}.{k + 1}", group, starts, aims, hope, free=free, random_start=k > 0)
+                group = np.intersect1d(group, work.standing(case, free))
+                if budget.group is not None:
+                    group, starts = nearest(group, hope), 2 * starts
+            if budget.group is not None and np.isin(further, work.standing(case, free)).all():
                 return
 
+    def _spread(
+        self, case: Case, stage: str, rows: Rows, starts: int, aims: dict[int, dict[str, list[float]]], hope: Leads, **asked: Any
+    ) -> None:
+        """Long passes toward several of each picture's targets, from several starts, in one batch."""
+        if len(rows):
+            toward = np.array([ranked(aims[int(row)], case)[: self._targets(self.budget.far)] for row in rows])
+            lead = self.work.attack(case, stage, rows, spread, steps=self.budget.long, toward=toward, starts=starts, **asked)
+            self._hopes(rows, lead, aims, hope)
+
     def _pull(self, case: Case, stage: str, rows: Rows, k: int, aims: dict[int, dict[str, list[float]]], hope: Leads, **asked: Any) -> None:
-        """Toward each picture's k-th best target; `hope` becomes the part of the way that the lead was short of zero by."""
+        """A short pass toward each picture's k-th best target."""
         if not len(rows):
             return
         toward = np.array([ranked(aims[int(row)], case)[k] for row in rows])
-        lead = self.work.attack(case, stage, rows, pgd, loss="margin", toward=toward, **asked)
+        self._hopes(rows, self.work.attack(case, stage, rows, pgd, loss="margin", toward=toward, **asked), aims, hope)
+
+    @staticmethod
+    def _hopes(rows: Rows, lead: Leads, aims: dict[int, dict[str, list[float]]], hope: Leads) -> None:
+        """What part of the way to zero each lead was left short of, the least so far."""
         gap = np.array([min(aims[int(row)]["gaps"]) for row in rows])
         stands = lead < 0
         hope[rows[stands]] = np.minimum(hope[rows[stands]], -lead[stands] / np.maximum(gap[stands] + lead[stands], 1e-9))
+
+
+def nearest(group: Rows, hope: Leads) -> Rows:
+    """The more hopeful half of a group."""
+    return group[np.argsort(hope[group], kind="stable")[: -(-len(group) // 2)]]
+
+
+def spread(
+    queries: Queries, pictures: Tensor, labels: Tensor, *, toward: Tensor, starts: int, generator: torch.Generator, **asked: Any
+) -> Tensor:
+    """pgd toward each of K classes (toward: int64 N x K) from each of several starts, all in one batch; the best of each picture."""
+    copies = toward.shape[1] * starts
+    rows = torch.arange(len(pictures), device=labels.device).repeat_interleave(copies)
+    own = queries.only(rows)
+    found = pgd(own, pictures[rows], labels[rows], loss="margin", toward=toward.repeat(1, starts).flatten(), generator=generator, **asked)
+    lead = margin(own.logits(found), None, labels[rows]).view(-1, copies)
+    return found[rows[::copies] * copies + lead.argmax(1)]
 
 
 def weigh(queries: Queries, pictures: Tensor, labels: Tensor, *, count: int, norm: str) -> dict[str, Tensor]:

@@ -40,8 +40,9 @@ class Budget:
     """How much is spent on a picture that does not fall.
 
     search: steps of the first search. aims: targets whose gradients are weighed. short, targets: steps of a short pass, and how many
-    targets get one. long, far, restarts: steps, targets and starts of the long passes that only hopeful pictures get, in groups of
-    `group` or of that share of those standing (`share`), until a whole group stands; None: all get them.
+    targets get one. long, far: steps and targets of the long passes that only hopeful pictures get, in groups of `group` or of that
+    share of those standing (`share`), until the further half of a group stands. rounds: from round to round the further half of the
+    group leaves and the others get twice the starts. group None: all get them, in every round from one start.
     """
 
     search: int
@@ -50,15 +51,15 @@ class Budget:
     targets: int
     long: int = 0
     far: int = 0
-    restarts: int = 0
+    rounds: int = 0
     group: int | None = 32
     share: float = 0.02
 
 
 BUDGETS = {
     "quick": Budget(search=12, aims=4, short=8, targets=1),
-    "standard": Budget(search=12, aims=9, short=10, targets=3, long=40, far=3, restarts=3, share=0.04),
-    "exhaustive": Budget(search=50, aims=9, short=25, targets=9, long=100, far=9, restarts=3, group=None),
+    "standard": Budget(search=20, aims=9, short=10, targets=3, long=40, far=3, rounds=4, group=24, share=0.04),
+    "exhaustive": Budget(search=50, aims=9, short=25, targets=9, long=100, far=9, rounds=3, group=None),
 }
 
 
