@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hoodwink.fooling import fool as fool
     from hoodwink.models.load import load_model as load_model
     from hoodwink.models.load import wrap as wrap
+    from hoodwink.training.run import train as train
 
     __version__: str
 
@@ -33,10 +34,11 @@ _PUBLIC = {
     "fool": ("hoodwink.fooling", "fool"),
     "judge": ("hoodwink.evidence.judge", "judge"),
     "load_model": ("hoodwink.models.load", "load_model"),
+    "train": ("hoodwink.training.run", "train"),
     "wrap": ("hoodwink.models.load", "wrap"),
 }
 
-__all__ = ["__version__", "attack", "attacks", "audit", "fool", "judge", "load_model", "wrap"]
+__all__ = ["__version__", "attack", "attacks", "audit", "fool", "judge", "load_model", "train", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

@@ -86,7 +86,7 @@ def test_get_converts_keeps_and_verifies(run: Run, digits: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("get", "mnits"), "there is no data set 'mnits'; the data sets are cifar10, mnist, digits; did you mean mnist?"),
+        (("get", "mnits"), "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs; did you mean mnist?"),
         (("get", "cifar10"), "not asked, HOODWINK_OFFLINE is set"),
         (("get",), "Missing argument 'NAME'"),
         (("show", "nowhere"), "there is no folder or data set 'nowhere'"),

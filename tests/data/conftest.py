@@ -77,6 +77,20 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def deb(members: Mapping[str, bytes], control: bytes = b"odd") -> bytes:
+    """A Debian package: an ar of three members, each padded to an even length."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    package = b"!<arch>\n"
+    for name, data in (("debian-binary", b"2.0\n"), ("control.tar.xz", control), ("data.tar.xz", buffer.getvalue())):
+        package += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+    return package
+
+
 TRAIN, TEST = write_cifar(planes(3), [0, 1, 1]), write_cifar(planes(2, seed=1), [1, 0])
 KEPT = {"train.bin": TRAIN, "test.bin": TEST}
 PACKAGE = {f"package/{name}.gz": gzip.compress(data) for name, data in KEPT.items()}

@@ -21,10 +21,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "folder"
 
 
-def client(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a made-up npm before the others."""
-    put(tmp_path / "bin", {"npm": f"#!/bin/sh\n{script}\n".encode()})
-    (tmp_path / "bin" / "npm").chmod(0o755)
+def client(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch, name: str = "npm") -> None:
+    """Put a made-up npm, or another client, before the others."""
+    put(tmp_path / "bin", {name: f"#!/bin/sh\n{script}\n".encode()})
+    (tmp_path / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
 
 
@@ -35,6 +35,18 @@ def test_npm_packs_into_the_folder(tmp_path: Path, folder: Path, monkeypatch: py
     assert path == folder / "tiny-1.0.tgz"
     words = path.read_text().split()
     assert words[:2] == ["pack", "tiny@1.0"] and f"--pack-destination={folder}" in words and "--ignore-scripts" in words
+
+
+@needs_sh
+def test_apt_downloads_into_the_folder(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(tmp_path, 'echo "$@" > tiny_1.0_all.deb', monkeypatch, "apt-get")
+    path = fetch_package("apt-get", "dataset-tiny", folder)
+    words = path.read_text().split()
+    assert path == folder / "tiny_1.0_all.deb" and words[-2:] == ["download", "dataset-tiny"]
+    assert "-oAcquire::http::Timeout=10" in words and "-oAcquire::https::Timeout=10" in words
+    client(tmp_path, "echo E: Unable to locate package dataset-tiny >&2; exit 100", monkeypatch, "apt-get")
+    with pytest.raises(DataError, match="apt-get failed: E: Unable to locate package dataset-tiny; type: sudo apt-get update"):
+        fetch_package("apt-get", "dataset-tiny", folder)
 
 
 @needs_sh
@@ -59,6 +71,8 @@ def test_a_missing_client_is_said(tmp_path: Path, folder: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="npm is not installed"):
         fetch_package("npm", "tiny@1.0", folder)
+    with pytest.raises(DataError, match="apt-get is not installed, it comes with Debian"):
+        fetch_package("apt-get", "tiny", folder)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError, match="pip is not installed; type: python -m ensurepip"):
         fetch_package("pip", "tiny==1.0", folder)

@@ -164,7 +164,7 @@ def test_the_file_itself_goes_before_the_cache_and_the_cache_before_an_archive(o
     [
         ({"test.bin": TEST[:-1]}, f"own: test.bin: {len(TEST)} bytes were wanted"),
         ({"test.bin": bytes(len(TEST))}, "own: test.bin: another file was wanted, of SHA-256"),
-        ({"tiny.tar.gz": tar(WEB)[:-40]}, "tiny.tar.gz: a whole zip or tar was wanted"),
+        ({"tiny.tar.gz": tar(WEB)[:-40]}, "tiny.tar.gz: a whole zip, tar or deb was wanted"),
         ({"tiny.tar.gz": tar({"tiny/test.bin": TEST})}, "tiny.tar.gz: a file tiny/train.bin was wanted, there is none"),
         ({"tiny.tar.gz": tar({f"../{name}": data for name, data in WEB.items()})}, "tiny.tar.gz: a file tiny/train.bin was wanted"),
         ({"tiny-1.0.tgz": tar(PACKAGE | {"package/test.bin.gz": b"\x1f\x8b"})}, "tiny-1.0.tgz: package/test.bin.gz: a whole gzip"),
@@ -209,6 +209,20 @@ def test_where_a_set_is(own: Path, alone: Path) -> None:
     assert where_kept(ROW) == str(own / "tiny.tar.gz")
     put(alone / "tiny", KEPT)
     assert where_kept(ROW) == str(alone / "tiny")
+
+
+def test_two_sets_whose_files_are_called_alike(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {name: data[:-1] + b"!" for name, data in KEPT.items()}
+    other = tiny_row(files, name="other")
+    monkeypatch.setitem(DATA_SETS, "tiny", ROW)
+    monkeypatch.setitem(DATA_SETS, "other", other)
+    put(own, KEPT)
+    assert where_kept(ROW) == str(own) and where_kept(other) is None
+    with pytest.raises(DataError, match="other: train.bin and 1 more cannot be had"):
+        find_files(other)
+    put(own / "other", files)
+    assert find_files(other).where == where_kept(other) == str(own / "other")
+    assert find_files(ROW).where == where_kept(ROW) == str(own)
 
 
 # the network
@@ -311,5 +325,5 @@ def test_an_installed_module(monkeypatch: pytest.MonkeyPatch, alone: Path) -> No
 
 @pytest.mark.parametrize("name", [name for name, row in DATA_SETS.items() if not any(form.module for form in row.forms)])
 def test_no_set_is_had_from_nowhere(name: str) -> None:
-    with pytest.raises(DataError, match=rf"{name}: .* cannot be had .*; put them into a folder and name it in HOODWINK_DATA"):
+    with pytest.raises(DataError, match=rf"{name}: .* cannot be had.*; put them into a folder and name it in HOODWINK_DATA"):
         find_files(DATA_SETS[name])

@@ -118,8 +118,8 @@ def test_a_set_is_checked() -> None:
     for bad, message in (
         ((pictures, labels, 4, (2, 2, 1), 3), "pictures 4 x 2 x 2 x 1 were wanted, not 3 x 2 x 2 x 1"),
         ((pictures, labels[:2], 3, (2, 2, 1), 3), "3 labels were wanted, not 2"),
-        ((pictures, labels, 3, (2, 2, 1), 2), r"labels in 0..1 were wanted; picture 2 has 2"),
-        ((pictures, labels - 1, 3, (2, 2, 1), 3), "picture 0 has -1"),
+        ((pictures, labels, 3, (2, 2, 1), 2), "labels in 0..1 were wanted; 1 of 3 are not, the first is picture 2's 2"),
+        ((pictures, labels - 1, 3, (2, 2, 1), 3), "1 of 3 are not, the first is picture 0's -1"),
     ):
         with pytest.raises(DataError, match=message):
             check_set(*bad)

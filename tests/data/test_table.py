@@ -8,9 +8,10 @@ import pytest
 from hoodwink.data.cards import DataError
 from hoodwink.data.clients import CLIENTS
 from hoodwink.data.load import load
-from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, MNIST, Row, find_row
+from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, DOGS, FASHION_MNIST, MNIST, Row, find_row
+from hoodwink.pictures.write import encode_png
 
-from .conftest import REAL, as_json, idx, planes, sheet
+from .conftest import REAL, as_json, idx, planes, sheet, zipped
 
 ROWS = pytest.mark.parametrize("row", DATA_SETS.values(), ids=list(DATA_SETS))
 
@@ -33,7 +34,9 @@ def test_a_row_hangs_together(row: Row) -> None:
             assert form.hashes.keys() == fetched
 
 
-@pytest.mark.parametrize(("row", "record", "head"), [(CIFAR10, 3073, 0), (MNIST, 784, 16)], ids=["cifar10", "mnist"])
+@pytest.mark.parametrize(
+    ("row", "record", "head"), [(CIFAR10, 3073, 0), (MNIST, 784, 16), (FASHION_MNIST, 784, 16)], ids=["cifar10", "mnist", "fashion"]
+)
 def test_the_sizes_of_files_are_those_of_their_pictures(row: Row, record: int, head: int) -> None:
     for split, names in row.card.splits.items():
         sizes = {file.name: file.size for file in row.card.files}
@@ -64,6 +67,41 @@ def test_mnist_is_grey() -> None:
     assert pictures.shape == (2, 28, 28, 1) and labels.dtype == np.int64 and labels.tolist() == [3, 4]
 
 
+def dogs(rows: str, **pictures: bytes) -> dict[str, bytes]:
+    files = {f"images/{name}.png": data for name, data in pictures.items()}
+    return {"dogs64.zip": zipped({"dogs.csv": f"file,label,partition\n{rows}".encode(), **files})}
+
+
+def test_dogs_come_in_a_zip_with_their_csv() -> None:
+    made = {name: np.full((2, 2, 3), level, np.uint8) for name, level in (("a", 1), ("b", 2), ("c", 3))}
+    files = dogs(
+        "images/c.png,samoyed,train\nimages/b.png,collie,test\nimages/a.png,chihuahua,train\n",
+        **{name: encode_png(levels) for name, levels in made.items()},
+    )
+    pictures, labels = DOGS.read(files, DOGS.card, "train")
+    assert pictures.shape == (2, 2, 2, 3) and pictures[:, 0, 0, 0].tolist() == [3, 1] and labels.tolist() == [7, 0]
+    assert list(DOGS.card.classes) == sorted(DOGS.card.classes)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        dogs("images/a.png,samoyed,train\n"),
+        dogs("images/a.png,poodle,train\n", a=encode_png(np.zeros((2, 2, 3), np.uint8))),
+        dogs("images/a.png,samoyed,train\n", a=b"text"),
+        dogs("images/a.png,samoyed,valid\n", a=encode_png(np.zeros((2, 2, 3), np.uint8))),
+        {"dogs64.zip": zipped({})},
+        {"dogs64.zip": b"text"},
+        {"dogs64.zip": zipped({"dogs.csv": b"name\na\n"})},
+        {"dogs64.zip": zipped({"dogs.csv": b"\xff"})},
+    ],
+    ids=["no picture", "no such breed", "no png", "no such partition", "no csv", "no zip", "no column", "no text"],
+)
+def test_a_zip_of_which_nothing_can_be_made(files: dict[str, bytes]) -> None:
+    with pytest.raises(DataError, match=r"a zip with dogs.csv \(file, label, partition\) and the pictures that it lists was wanted \("):
+        DOGS.read(files, DOGS.card, "train")
+
+
 def test_digits_as_scikit_learn_has_them() -> None:
     known = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed").load_digits()
     parts = [load(f"digits:{split}") for split in DIGITS.card.splits]
@@ -80,6 +118,11 @@ def test_digits_as_scikit_learn_has_them() -> None:
         ("cifar10:train", [6, 9, 9, 4, 1], [5000] * 10),
         ("mnist", [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
         ("mnist:train", [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+        ("fashion-mnist", [9, 2, 1, 1, 6], [1000] * 10),
+        ("fashion-mnist:train", [9, 0, 0, 3, 0], [6000] * 10),
+        ("dogs", [1, 1, 1, 1, 1], [150, 50, 150, 50, *[150] * 6]),
+        ("dogs:valid", [1, 3, 1, 1, 1], [150, 75, 150, 69, *[150] * 6]),
+        ("dogs:train", [5, 9, 8, 9, 0], [250, 150, 250, 136, *[250] * 6]),
     ],
 )
 def test_the_real_sets(spec: str, first: list[int], counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +141,9 @@ def test_the_real_sets(spec: str, first: list[int], counts: list[int], monkeypat
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert find_row("mnist") is MNIST
-    with pytest.raises(DataError, match="no data set 'cifar'; the data sets are cifar10, mnist, digits; did you mean cifar10?"):
+    with pytest.raises(
+        DataError, match="no data set 'cifar'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs; did you mean cifar10?"
+    ):
         find_row("cifar")
-    with pytest.raises(DataError, match="the data sets are cifar10, mnist, digits$"):
+    with pytest.raises(DataError, match="the data sets are cifar10, mnist, fashion-mnist, digits, dogs$"):
         find_row("xyz")

@@ -26,8 +26,11 @@ VERBS = {
     "attack": ("hoodwink.cli.attack", "Send one attack to pictures."),
     "attacks": ("hoodwink.cli.attacks", "List the attacks, and what each asks for."),
     "merge": ("hoodwink.cli.merge", "Join the shards of an audit."),
+    "train": ("hoodwink.cli.train", "Train a network by a recipe."),
+    "recipes": ("hoodwink.cli.train", "List the recipes, and the settings of one."),
     "data": ("hoodwink.cli.data", "List data sets, show their cards, fetch and check them."),
     "model": ("hoodwink.cli.model", "List networks and show their cards."),
+    "check": ("hoodwink.cli.check", "Say what is wrong in a student's own NumPy layers."),
     "doctor": ("hoodwink.cli.doctor", "Say what is installed, what is missing, and how to get it."),
 }
 

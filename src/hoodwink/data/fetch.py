@@ -14,10 +14,12 @@ from hoodwink.data.archives import read_members
 from hoodwink.data.cards import DataCard, DataError, DataFile, about
 from hoodwink.data.clients import fetch_package
 from hoodwink.data.download import Progress, download
-from hoodwink.data.table import Form, Row
-from hoodwink.runs import reason, write_atomic
+from hoodwink.data.table import DATA_SETS, Form, Row
+from hoodwink.runs import reason, sha256_bytes, sha256_file, write_atomic
 
 Tell = Callable[[str], None]
+
+_SMALL = 1 << 20  # bytes that are hashed at once
 
 
 class CacheError(DataError):
@@ -89,12 +91,23 @@ def _from(source: Source, card: DataCard, wanted: Sequence[DataFile]) -> dict[st
     known, names = {file.name: file for file in card.files}, {file.name for file in wanted}
     found = {}
     for name, data in source.get(wanted):
-        known[name].check(data)
+        try:
+            known[name].check(data)
+        except DataError:
+            if _is_anothers(card, data):
+                return {}
+            raise
         if source.keep:
             _keep(cache_folder(card.name), name, data)
         if name in names:
             found[name] = data
     return found
+
+
+def _is_anothers(card: DataCard, data: bytes) -> bool:
+    """Whether these bytes are a file of another set: MNIST and Fashion-MNIST call theirs alike, and may lie in one folder."""
+    found = sha256_bytes(data)
+    return any(file.sha256 == found for row in DATA_SETS.values() if row.card.name != card.name for file in row.card.files)
 
 
 def sources(row: Row, progress: Progress | None = None) -> Iterator[Source]:
@@ -132,10 +145,10 @@ def cache_folder(name: str) -> Path:
 
 
 def where_kept(row: Row) -> str | None:
-    """Where a data set is on this machine, going by names and sizes; None if it has to be fetched first."""
+    """Where a data set is on this machine, going by names, sizes and the hashes of small files; None if it has to be fetched first."""
     own = data_folders(row.card.name)
     for folder in (*own, cache_folder(row.card.name)):
-        if all(_size(folder / file.name) == file.size for file in row.card.files):
+        if all(_seems(folder / file.name, file) for file in row.card.files):
             return str(folder)
     for archive in (folder / form.archive for folder in own for form in row.forms if form.archive):
         if archive.is_file():
@@ -222,8 +235,10 @@ def _module_folder(module: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
+def _seems(path: Path, file: DataFile) -> bool:
+    if not path.is_file() or path.stat().st_size != file.size:
+        return False
+    return file.size > _SMALL or sha256_file(path) == file.sha256
 
 
 def _why(error: DataError | OSError) -> str:

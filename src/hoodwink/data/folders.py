@@ -13,6 +13,7 @@ import numpy as np
 
 from hoodwink.data.cards import DataError
 from hoodwink.data.sets import DataSet, PictureFiles
+from hoodwink.data.unpack import unpacked
 from hoodwink.pictures.levels import Levels
 from hoodwink.pictures.read import SUFFIXES, PictureError, read_picture
 from hoodwink.runs import reason
@@ -45,14 +46,15 @@ def load_folder(
     channels: int = 3,
     columns: Columns | None = None,
 ) -> DataSet:
-    """Load a folder of pictures.
+    """Load a folder of pictures, or a zip that holds one.
 
     With a csv in it (or named as `path`): the files, labels and, for `split`, partitions that it lists ("test" where it is there and none
-    is asked for, "all" for every one). With sub-folders: each is a class, and their pictures take turns, so that the first N are of all
+    is asked for, "all" for every one); the files may be in a zip beside it. With sub-folders: each is a class, and their pictures take turns, so that the first N are of all
     classes. Else without labels, by name. Each picture is read once, to learn which cannot be; limit: stop after so many that can.
     Raises DataError for a folder of which nothing can be made.
     """
-    path = Path(path)
+    given = Path(path)
+    path = unpacked(given) if given.is_file() and given.suffix.lower() == ".zip" else given
     table = path if path.is_file() else _table(path)
     if table is None and split is not None:
         raise DataError(f"{path} has no csv that says what {split!r} is; name the folder itself, or the one in it")
@@ -62,7 +64,7 @@ def load_folder(
         entries, broken = _by_class(path) or _flat(path), []
     if not entries and not broken:
         raise DataError(f"{path}: a folder with pictures was wanted, this has no file that ends in {', '.join(SUFFIXES)}")
-    return _read(path, split, entries, broken, limit, channels)
+    return _read(given, split, entries, broken, limit, channels)
 
 
 def _read(path: Path, split: str | None, entries: list[_Entry], broken: list[tuple[str, str]], limit: int | None, channels: int) -> DataSet:
@@ -88,8 +90,13 @@ def _read(path: Path, split: str | None, entries: list[_Entry], broken: list[tup
     numbers = {name: number for number, name in enumerate(classes)}
     labels = np.array([numbers[entry.label] for entry in good if entry.label is not None], np.int64) if classes else None
     pictures = PictureFiles(files, channels) if held.levels is None else np.stack(held.levels)
-    folder = path.parent if path.is_file() else path
-    return DataSet(folder.resolve().name or str(folder), split, pictures, labels, classes, files, tuple(hashes), tuple(broken))
+    return DataSet(_name(path), split, pictures, labels, classes, files, tuple(hashes), tuple(broken))
+
+
+def _name(path: Path) -> str:
+    if path.is_file():
+        path = path.with_suffix("") if path.suffix.lower() == ".zip" else path.parent
+    return path.resolve().name or str(path)
 
 
 class _Held:
@@ -140,14 +147,23 @@ def _in_table(table: Path, split: str | None, columns: Columns) -> tuple[list[_E
         raise DataError(f"{table}: a partition {split!r} was wanted, its column {columns.partition!r} {known}")
     chosen = [row for row in rows if split in (None, "all") or row[columns.partition].strip() == split]
     entries, broken = [], []
+    base = _base(table, [row[columns.file].strip() for row in chosen])
     for row in chosen:
         name, label = (row[column].strip() for column in (columns.file, columns.label))
         why = _unfit(name, label)
         if why:
             broken.append((name or "a row without a file", why))
         else:
-            entries.append(_Entry(name, table.parent / name, label))
+            entries.append(_Entry(name, base / name, label))
     return entries, split, broken
+
+
+def _base(table: Path, names: list[str]) -> Path:
+    """The folder that the names of a csv are in: its own, or that of the only zip beside it, where its own has none of them."""
+    zips = [path for path in _listed(table.parent) if path.suffix.lower() == ".zip" and path.is_file()]
+    if len(zips) != 1 or any((table.parent / name).is_file() for name in names if name):
+        return table.parent
+    return unpacked(zips[0])
 
 
 def _rows(table: Path, columns: Columns) -> list[dict[str, str]]:

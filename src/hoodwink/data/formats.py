@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
+import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +109,18 @@ def read_digits(data: bytes) -> tuple[Levels, Labels]:
     return levels.reshape(-1, 8, 8, 1), rows[:, 64].astype(np.int64)
 
 
+def read_zip(data: bytes, table: str, split: str, classes: Sequence[str]) -> tuple[Levels, Labels]:
+    """Read the pictures (RGB, all of one size) and labels of a partition, which a csv in the zip lists (file, label, partition)."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            rows = list(csv.DictReader(io.StringIO(archive.read(table).decode())))
+            chosen = [row for row in rows if row["partition"] == split]
+            pictures = [read_bytes(archive.read(row["file"]), row["file"]).levels for row in chosen]
+        return np.stack(pictures), np.array([list(classes).index(row["label"]) for row in chosen], np.int64)
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError) as error:  # a ValueError: no picture, not UTF-8, several sizes
+        raise DataError(f"a zip with {table} (file, label, partition) and the pictures that it lists was wanted ({error})") from error
+
+
 def check_set(pictures: Levels, labels: Labels, count: int, shape: tuple[int, int, int], classes: int) -> None:
     """Raise DataError unless there are `count` pictures of a shape H x W x C, each with a label in 0..classes - 1."""
     wanted = (count, *shape)
@@ -115,7 +130,10 @@ def check_set(pictures: Levels, labels: Labels, count: int, shape: tuple[int, in
         raise DataError(f"{count} labels were wanted, not {shape_text(labels)}")
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if outside.size:
-        raise DataError(f"labels in 0..{classes - 1} were wanted; picture {outside[0]} has {labels[outside[0]]}")
+        first = outside[0]
+        raise DataError(
+            f"labels in 0..{classes - 1} were wanted; {outside.size} of {count} are not, the first is picture {first}'s {labels[first]}"
+        )
 
 
 def _small(labels: Any) -> npt.NDArray[np.uint8]:

@@ -28,9 +28,10 @@ def load(
 ) -> DataSet:
     """Load pictures and labels.
 
-    spec: a name of DATA_SETS, or a folder (see `load_folder`; "./mnist" for one that is called like a set) or its csv, each with ":SPLIT"
-    after it or without (then "test"). limit: only the first so many; channels and columns: for folders, 3 (colour) or 1 (grey) and what the csv's columns are called; tell and
-    progress: where what is missing has to be fetched (see `find_files`). Raises DataError.
+    spec: a name of DATA_SETS, or a folder (see `load_folder`; "./mnist" for one that is called like a set), its csv, or a zip of one, each
+    with ":SPLIT" after it or without (then "test"). limit: only the first so many; channels and columns: for folders, 3 (colour) or 1
+    (grey) and what the csv's columns are called; tell and progress: where what is missing has to be fetched (see `find_files`). Raises
+    DataError.
     """
     if limit is not None and limit < 1:
         raise DataError(f"a limit of 1 or more pictures was wanted, not {limit}")
@@ -45,7 +46,11 @@ def load(
 
 def _named(row: Row, split: str, tell: Tell | None, progress: Progress | None) -> DataSet:
     card = row.card
-    files = find_files(row, split, tell=tell, progress=progress).files
+    try:
+        files = find_files(row, split, tell=tell, progress=progress).files
+    except DataError as error:
+        hint = f"; type ./{card.name} for the folder of that name" if os.path.isdir(card.name) else ""
+        raise type(error)(f"{error}{hint}") from error
     with about(f"{card.name}:{split}"):
         pictures, labels = row.read(files, card, split)
         check_set(pictures, labels, card.counts[split], card.shape, len(card.classes))
@@ -57,7 +62,7 @@ def _path(text: str) -> tuple[str, str | None]:
     path, _, split = text.rpartition(":")
     for candidate, part in ((text, None), (path, split or None)):
         if candidate and os.path.exists(candidate):
-            if os.path.isdir(candidate) or candidate.lower().endswith(".csv"):
+            if os.path.isdir(candidate) or candidate.lower().endswith((".csv", ".zip")):
                 return candidate, part
-            raise DataError(f"{candidate}: a folder of pictures, or a csv, was wanted, this is another file")
+            raise DataError(f"{candidate}: a folder of pictures, a csv or a zip was wanted, this is another file")
     raise unknown(text, "folder or data set")

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from hoodwink.data.cards import DataCard, DataError, DataFile
-from hoodwink.data.formats import Labels, plain, read_cifar, read_digits, read_idx, read_sheet
+from hoodwink.data.formats import Labels, plain, read_cifar, read_digits, read_idx, read_sheet, read_zip
 from hoodwink.data.pickled import read_pickled
 from hoodwink.pictures.levels import Levels
 
@@ -66,6 +66,10 @@ def _digits(files: Mapping[str, bytes], card: DataCard, split: str) -> tuple[Lev
     pictures, labels = read_digits(files["digits.csv"])
     cut = card.counts["train"]  # scikit-learn makes no split: the last fifth is ours for tests
     return (pictures[:cut], labels[:cut]) if split == "train" else (pictures[cut:], labels[cut:])
+
+
+def _zip(files: Mapping[str, bytes], card: DataCard, split: str) -> tuple[Levels, Labels]:
+    return read_zip(files[card.splits[split][0]], f"{card.name}.csv", split, card.classes)
 
 
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -164,6 +168,71 @@ MNIST = Row(
     ),
 )
 
+_FASHION_GZ = {
+    "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "t10k-images-idx3-ubyte": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "t10k-labels-idx1-ubyte": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+}
+
+FASHION_MNIST = Row(
+    DataCard(
+        name="fashion-mnist",
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        licence="MIT",
+        files=(
+            DataFile("train-images-idx3-ubyte", 47_040_016, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+            DataFile("train-labels-idx1-ubyte", 60_008, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+            DataFile("t10k-images-idx3-ubyte", 7_840_016, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+            DataFile("t10k-labels-idx1-ubyte", 10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+        ),
+        splits=MNIST.card.splits,
+        counts=MNIST.card.counts,
+        shape=MNIST.card.shape,
+        classes=("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
+    ),
+    _idx,
+    (
+        Form(
+            "",
+            {name: Part((f"{name}.gz",)) for name in _FASHION_GZ},
+            url="https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+            hashes={f"{name}.gz": sha256 for name, sha256 in _FASHION_GZ.items()},
+        ),
+        Form(
+            "dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb",
+            {name: Part((f"usr/share/datasets/fashion-mnist/{name}.gz",)) for name in _FASHION_GZ},
+            package=("apt-get", "dataset-fashion-mnist"),
+        ),
+    ),
+)
+
+DOGS = Row(
+    DataCard(
+        name="dogs",
+        source="https://github.com/staehj/EECS-445-Kennel-CNN",
+        licence="none stated: for study only, not to be published",
+        files=(DataFile("dogs64.zip", 13_200_475, "22f7f668e86eb79044b241d0f5e17c5315d67e5ca51ff3a8597b338332508b7d"),),
+        splits={"train": ("dogs64.zip",), "valid": ("dogs64.zip",), "test": ("dogs64.zip",)},
+        counts={"train": 2_286, "valid": 1_344, "test": 1_300},
+        shape=(64, 64, 3),
+        classes=(
+            "chihuahua",
+            "collie",
+            "dalmatian",
+            "golden_retriever",
+            "great_dane",
+            "miniature_poodle",
+            "saint_bernard",
+            "samoyed",
+            "siberian_husky",
+            "yorkshire_terrier",
+        ),
+    ),
+    _zip,
+    (),  # it is not to be had from anywhere: whoever has it puts it into HOODWINK_DATA
+)
+
 DIGITS = Row(
     DataCard(
         name="digits",
@@ -182,7 +251,7 @@ DIGITS = Row(
     ),
 )
 
-DATA_SETS = {row.card.name: row for row in (CIFAR10, MNIST, DIGITS)}
+DATA_SETS = {row.card.name: row for row in (CIFAR10, MNIST, FASHION_MNIST, DIGITS, DOGS)}
 
 
 def find_row(name: str) -> Row:

@@ -29,7 +29,7 @@ def first_record(command: str, settings: dict[str, Any], models: Sequence[Model]
             "pillow": PIL.__version__,
             "numpy": np.__version__,
         },
-        "device": str(models[0].device),
+        "device": str(models[0].device) if models else "cpu",
         "threads": torch.get_num_threads(),
         "seed": seed,
         "models": [_model(model) for model in models],

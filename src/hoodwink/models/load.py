@@ -25,9 +25,9 @@ PREFIXES = {"python": "factory", "timm": "timm", "torchvision": "torchvision"}
 def load_model(name_or_path: str | Path, *, device: torch.device | str = "cpu", **card: Any) -> Model:
     """Load a network with its card and try it on made-up pictures.
 
-    name_or_path: a packaged name ("efficientnet-lite0"), a model folder, a file of weights (with network=, mean=, std=),
-    "python:package.module:factory", "timm:NAME" or "torchvision:NAME". card: fields of the card that the source does not
-    know or that are to replace its own (see `make_card`). Raises ModelError; warns with ModelWarning.
+    name_or_path: a packaged name ("efficientnet-lite0"), a model folder, a file of weights (with network=, mean=, std=), a scratch
+    classifier's .npz, "python:package.module:factory", "timm:NAME" or "torchvision:NAME". card: fields of the card that the source
+    does not know or that are to replace its own (see `make_card`). Raises ModelError; warns with ModelWarning.
     """
     way, name = _way_in(str(name_or_path))
     loader = importlib.import_module(f"hoodwink.models.formats.{way}")
@@ -92,6 +92,8 @@ def _way_in(name: str) -> tuple[str, str]:
         return "folder", name
     if path.is_file() and path.suffix in (*SUFFIXES, ".pt2"):
         return "state_dict", name
-    known = f"a packaged network ({', '.join(PACKAGED)}), a model folder, a file of weights ({' '.join(SUFFIXES)}) or a prefix"
+    if path.is_file() and path.suffix == ".npz":
+        return "scratch", name
+    known = f"a packaged network ({', '.join(PACKAGED)}), a model folder, a file of weights ({' '.join((*SUFFIXES, '.npz'))}) or a prefix"
     what = "is a file of an unknown kind" if path.is_file() else "is neither a name nor a path that is there"
     raise ModelError(f"model {name!r} {what}; wanted is {known} ({', '.join(key + ':' for key in PREFIXES)})")

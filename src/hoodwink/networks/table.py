@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from hoodwink.networks.cnn import cnn
+from hoodwink.networks.convnet import convnet
 from hoodwink.networks.efficientnet_lite import efficientnet_lite0, our_key
+from hoodwink.networks.fast import fast
+from hoodwink.networks.mlp import mlp
 from hoodwink.networks.resnet import resnet2b
 
 
@@ -16,16 +19,20 @@ from hoodwink.networks.resnet import resnet2b
 class Row:
     """How to build a network (random weights; keyword arguments such as `classes`), and what it takes.
 
-    size: of its pictures, height and width in pixels; key: translates the keys of published weights into the network's own.
+    size, channels: of its pictures, height and width in pixels; key: translates the keys of published weights into the network's own.
     """
 
     make: Callable[..., nn.Module]
     size: tuple[int, int]
     key: Callable[[str], str] = str
+    channels: int = 3
 
 
 NETWORKS = {
     "efficientnet-lite0": Row(efficientnet_lite0, (224, 224), our_key),
     "resnet2b": Row(resnet2b, (32, 32)),
     "cnn": Row(cnn, (32, 32)),
+    "mlp": Row(mlp, (28, 28), channels=1),
+    "convnet": Row(convnet, (28, 28), channels=1),
+    "fast": Row(fast, (32, 32)),
 }

@@ -27,6 +27,7 @@ def load(name: str, fields: dict[str, Any]) -> Model:
         "name": path.stem,
         "source": path.name,
         "size": row.size,
+        "channels": row.channels,
         "classes": inspect.signature(row.make).parameters["classes"].default,
     }
     said = defaults | fields | {"network": {"name": kind, "arguments": {}}, "weights_sha256": sha256}

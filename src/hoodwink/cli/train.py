@@ -1,0 +1,170 @@
+"""`hoodwink train` and `hoodwink recipes`: networks trained by a recipe, into folders that every other verb takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hoodwink.cli.common import takes_talk
+from hoodwink.cli.talk import INTERRUPTED, Talk
+from hoodwink.runs import Run, one_line
+
+if TYPE_CHECKING:
+    from hoodwink.training.loop import Epoch
+    from hoodwink.training.recipes import Recipe
+    from hoodwink.training.run import Watch
+
+DEFAULT_OUT = "hoodwink-train"  # as training.run has it, which --help must not import
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Settings: "rate=0.1"."""
+    found = {}
+    for text in value:
+        name, equals, setting = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"a setting and its value were wanted, not {text!r}; type --set rate=0.1")
+        found[name.replace("-", "_")] = setting
+    return found
+
+
+@click.command("train", epilog="\b\nExample:\n  hoodwink train digits-mlp --out hoodwink-digits --force")
+@click.argument("recipe", required=False, metavar="[RECIPE]")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Times through the training pictures, instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of weights, order and augmentation.")
+@click.option("--set", "settings", multiple=True, metavar="K=V", callback=_pairs, help="Another setting of the recipe. May be repeated.")
+@click.option("--out", default=DEFAULT_OUT, show_default=True, metavar="DIR", help="The run folder, which is a model folder, too.")
+@click.option("--force", is_flag=True, help="Replace the run that is there.")
+@click.option("--resume", metavar="RUN", help="Go on with the run in this folder; the recipe and its settings are its own.")
+@click.option("--tensorboard", is_flag=True, help="Write curves, pictures and the graph for TensorBoard, too.")
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="Where it trains: cpu, cuda.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the CPU.")
+@takes_talk
+def train_command(recipe: str | None, out: str, force: bool, resume: str | None, talk: Talk, device: str, **asked: Any) -> None:
+    """Train a network by a recipe.
+
+    RECIPE is a name that `hoodwink recipes` lists. Writes a model folder that look, fool, attack and audit take.
+    """
+    with talk.busy("loading torch"):
+        import torch
+
+        from hoodwink.training.run import train
+    if asked["threads"] is not None:
+        torch.set_num_threads(asked["threads"])
+    chosen = _chosen(recipe, resume, asked)
+    folder = resume or out
+    _foretell(chosen, talk)
+    with _watching(chosen, talk) as watch:
+        try:
+            run = train(
+                chosen,
+                out=folder,
+                device=device,
+                resume=resume is not None,
+                force=force,
+                tensorboard=asked["tensorboard"],
+                watch=watch,
+                arguments=tuple(click.get_current_context().obj or ()),
+            )
+        except KeyboardInterrupt:
+            talk.code = INTERRUPTED
+            talk.warn(f"interrupted; hoodwink train --resume {one_line(folder)} goes on")
+            return
+    _conclude(run, chosen, talk)
+
+
+@click.command("recipes", epilog="\b\nExample:\n  hoodwink recipes\n  hoodwink recipes cifar-fast")
+@click.argument("name", required=False, metavar="[NAME]")
+@takes_talk
+def recipes_command(name: str | None, talk: Talk) -> None:
+    """List the recipes, and the settings of one.
+
+    With a NAME, its settings, each of which `hoodwink train NAME --set K=V` changes.
+    """
+    with talk.busy("looking"):
+        from hoodwink.training.recipes import RECIPES, find_recipe
+    from hoodwink.cli.show import facts, heading, listing
+
+    if name is not None:
+        recipe = find_recipe(name)
+        record = recipe.to_json()
+        talk.show(
+            heading(recipe.name, recipe.help), facts((key, str(value)) for key, value in record.items() if key not in ("name", "help"))
+        )
+        talk.document(record)
+        return
+    rows = [(one.name, one.data, one.network, f"{one.minutes:g}", f"{one.score:.3f}", one.help) for one in RECIPES.values()]
+    talk.show(heading("Recipes"), listing("name", "data", "network", "minutes", "score", "what it is", rows=rows))
+    talk.document({"recipes": [one.to_json() for one in RECIPES.values()]})
+
+
+def _chosen(recipe: str | None, resume: str | None, asked: dict[str, Any]) -> Recipe:
+    from hoodwink.training.recipes import Recipe, RecipeError, find_recipe
+
+    given = {name: asked[name] for name in ("epochs", "seed") if asked[name] is not None}
+    if resume is not None:
+        known = Run.open(resume).record
+        if known.get("command") != "train":
+            raise RecipeError(f"{one_line(resume)}: the folder of a training was wanted, this holds a run of {known.get('command')}")
+        found = Recipe.from_json(known["settings"])
+        if recipe not in (None, found.name):
+            raise RecipeError(f"{one_line(resume)}: holds a run of {found.name}, not of {recipe}; type --out for another folder")
+        return found.changed({**asked["settings"], **given})
+    if recipe is None:
+        raise click.UsageError("a recipe was wanted: type hoodwink train mnist-cnn; hoodwink recipes lists all")
+    return find_recipe(recipe).changed({**asked["settings"], **given})
+
+
+def _foretell(recipe: Recipe, talk: Talk) -> None:
+    """What to expect, before it starts."""
+    from hoodwink.training.recipes import MEASURED, RECIPES
+
+    known = RECIPES.get(recipe.name)
+    if known is not None and known.minutes:
+        minutes = known.minutes * recipe.epochs / known.epochs
+        same = {**recipe.to_json(), "seed": 0} == {**known.to_json(), "seed": 0}
+        score = f", to {known.score:.3f} on the test pictures" if same else ""
+        talk.say(f"{recipe.name}: some {minutes:.2g} minutes on {MEASURED}{score}")
+
+
+@contextmanager
+def _watching(recipe: Recipe, talk: Talk) -> Iterator[Watch]:
+    """A bar on a terminal and a line for each epoch."""
+    from hoodwink.cli.data import fetching
+    from hoodwink.training.run import Watch
+
+    def told(epoch: Epoch) -> None:
+        held = "" if epoch.validation_loss is None else f", validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.4f}"
+        talk.say(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}{held}, {epoch.seconds:.1f} s")
+
+    with fetching(talk, recipe.data) as (tell, progress):
+        if not talk.lively:
+            yield Watch(talk.say, told, None, tell, progress)
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=talk.err, transient=True
+        ) as bar:
+            line = bar.add_task("step", total=None)
+            yield Watch(talk.say, told, lambda done, total: bar.update(line, completed=done, total=total), tell, progress)
+
+
+def _conclude(run: Run, recipe: Recipe, talk: Talk) -> None:
+    from hoodwink.cli.show import facts, heading
+
+    result = run.record["result"]
+    lines = {"model": str(run.directory), "epochs": str(result["epochs"]), "seconds": f"{result['seconds']:.1f}"}
+    for name, words in (
+        ("best", "test accuracy, best epoch"),
+        ("last", "test accuracy, last epoch"),
+        ("flips", "with both sides of each picture"),
+    ):
+        if name in result:
+            lines[words] = f"{result[name]['test_accuracy']:.4f}"
+    talk.show(heading(recipe.name), facts(lines.items()))
+    talk.say(f"type hoodwink audit {one_line(run.directory)} {recipe.data} --eps 2/255 --limit 100")
+    talk.document({"folder": str(run.directory), "settings": recipe.to_json(), "result": result})

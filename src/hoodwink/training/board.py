@@ -1,0 +1,62 @@
+"""What TensorBoard is shown of a training: the graph, curves, pictures, the recipe, its hyper-parameters and the figure of the losses."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hoodwink.training.inputs import Material
+from hoodwink.training.loop import Epoch, Parts, shaped
+from hoodwink.training.recipes import RecipeError
+
+_SHOWN = 16  # pictures
+
+
+class Board:
+    """Writes event files into a folder; RecipeError where tensorboard is not installed. Iterations are steps of the optimiser's batches."""
+
+    def __init__(self, folder: Path, parts: Parts, material: Material) -> None:
+        try:
+            module: Any = importlib.import_module("torch.utils.tensorboard")
+        except ImportError as error:
+            raise RecipeError(f"tensorboard cannot be imported ({error}); type: pip install 'hoodwink[tensorboard]'") from error
+        self.parts, self.epochs = parts, list[tuple[int, Epoch, float]]()
+        self.writer = module.SummaryWriter(str(folder))
+        pictures = material.train.pictures[:_SHOWN]
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the tracing that the writer does
+            self.writer.add_graph(parts.network.eval(), shaped(parts, pictures[:1]))
+        self.writer.add_images("training pictures", pictures)
+        self.writer.add_text("recipe", "\n".join(f"    {name}: {value}" for name, value in parts.recipe.to_json().items()))
+
+    def epoch(self, epoch: Epoch, iteration: int, test_accuracy: float) -> None:
+        """Add an epoch's means and the accuracy on the test pictures after so many iterations."""
+        self.epochs.append((iteration, epoch, test_accuracy))
+        scalars = {"training loss": epoch.loss, "training accuracy": epoch.accuracy, "test accuracy": test_accuracy, "rate": epoch.rate}
+        if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
+            scalars |= {"validation loss": epoch.validation_loss, "validation accuracy": epoch.validation_accuracy}
+        for name, value in scalars.items():
+            self.writer.add_scalar(name, value, iteration)
+
+    def close(self) -> None:
+        """Add the hyper-parameters with what they led to, and the figure of the training loss."""
+        if self.epochs:
+            known = {name: value for name, value in self.parts.recipe.to_json().items() if isinstance(value, (int, float, str, bool))}
+            last = self.epochs[-1]
+            self.writer.add_hparams(known, {"final/training loss": last[1].loss, "final/test accuracy": last[2]}, run_name=".")
+            self.writer.add_figure("training loss", self._figure(), last[0])
+        self.writer.close()
+
+    def _figure(self) -> Any:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot([iteration for iteration, _, _ in self.epochs], [epoch.loss for _, epoch, _ in self.epochs], marker="o")
+        axes.set_xlabel("iterations")
+        axes.set_ylabel("training loss")
+        return figure

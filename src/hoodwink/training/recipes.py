@@ -1,0 +1,260 @@
+"""Recipes: one training each, with all its settings, as a row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from hoodwink.data.augment import Augmentation
+
+SCHEDULES = ("constant", "step", "cosine", "triangle")
+OPTIMISERS = ("sgd", "adam")
+PRECISIONS = ("float32", "bfloat16")
+MEASURED = "two cores of a server CPU of 2023 with bfloat16 matrix units"
+
+
+class RecipeError(ValueError):
+    """A recipe or a setting that there is not; the message is one line and says what there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that the weights of a training depend on, the versions and the number of threads apart.
+
+    data: a name or folder as `data.load` takes it, without a split. network, arguments: as `models.build` takes them. validation: how
+    many of the training pictures are held out, the last ones in file order, or those of the split called `split`. subset: so many
+    training pictures, exactly balanced. input: how pictures in [0, 1] are shifted and scaled (see training/run.py): "standard" (mean
+    and deviation of the training pictures), "unit" (as they are), "signed" ([-1, 1]). patience: epochs in a row in which the validation
+    loss may fail to fall by more than `least` against the epoch before. keep: the weights of the "best" epoch, by validation accuracy,
+    or of the "last". lookahead: steps between two pulls of the weights to their slow average (0: none). bias_rate: how many times faster the
+    biases of norms learn. minutes, score: what to expect, on the machine that MEASURED names.
+    """
+
+    name: str
+    help: str
+    data: str
+    network: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    subset: int = 0
+    validation: int = 0
+    split: str = ""
+    input: str = "standard"
+    epochs: int = 10
+    batch: int = 64
+    optimiser: str = "sgd"
+    rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+    floor: float = 0.0
+    accumulate: int = 1
+    smoothing: float = 0.0
+    bias_rate: float = 1.0
+    lookahead: int = 0
+    precision: str = "float32"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    flips: bool = False
+    patience: int = 0
+    least: float = 1e-4
+    keep: str = "best"
+    seed: int = 0
+    minutes: float = 0.0
+    score: float = 0.0
+
+    def __post_init__(self) -> None:
+        _among("schedule", self.schedule, SCHEDULES)
+        _among("optimiser", self.optimiser, OPTIMISERS)
+        _among("precision", self.precision, PRECISIONS)
+        _among("input", self.input, ("standard", "unit", "signed"))
+        _among("keep", self.keep, ("best", "last"))
+        for name in ("epochs", "batch", "accumulate"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name}: 1 or more was wanted, not {getattr(self, name)}")
+        if not self.rate > 0:
+            raise RecipeError(f"rate: a number above 0 was wanted, not {self.rate}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Recipe:
+        """Read what `to_json` made."""
+        return Recipe(**{**value, "augmentation": Augmentation(**value["augmentation"])})
+
+    def changed(self, settings: Mapping[str, Any]) -> Recipe:
+        """The same with some settings other; those of the augmentation and of the network's arguments by their own names.
+
+        Values may be texts ("0.1", "true"), as the command line gives them. RecipeError for a setting that there is not.
+        """
+        own = {key.name: key for key in fields(self) if key.name not in ("name", "help", "arguments", "augmentation", "minutes", "score")}
+        drawn = {key.name for key in fields(Augmentation)}
+        new: dict[str, Any] = {}
+        augmentation, arguments = self.augmentation, dict(self.arguments)
+        for name, value in settings.items():
+            if name in own:
+                new[name] = _as(type(getattr(self, name)), name, value)
+            elif name in drawn:
+                augmentation = replace(augmentation, **{name: _as(type(getattr(augmentation, name)), name, value)})
+            elif name in arguments:
+                arguments[name] = _as(type(arguments[name]), name, value)
+            else:
+                known = [*own, *sorted(drawn), *arguments]
+                near = get_close_matches(name, known, n=3) or known
+                raise RecipeError(f"{self.name} has no setting {name!r}; it has, for example, {', '.join(near)}")
+        return replace(self, **new, augmentation=augmentation, arguments=arguments)
+
+
+def _among(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(f"{name}: one of {', '.join(known)} was wanted, not {value!r}")
+
+
+def _as(kind: type[Any], name: str, value: Any) -> Any:
+    """A value of the kind that the setting has."""
+    if not isinstance(value, str):
+        return tuple(value) if kind is tuple else value
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[value.lower()]
+        if kind in (tuple, list):
+            return [int(part) for part in value.split(",") if part]
+        return kind(value)
+    except (KeyError, ValueError):
+        example = {bool: "true", int: "3", float: "0.1", tuple: "64,32", list: "64,32"}.get(kind, "text")
+        raise RecipeError(f"{name}: a value such as {example} was wanted, not {value!r}") from None
+
+
+_MNIST_CNN = {"channels": 1, "side": 28, "layers": [[5, 5, 1, 0, 2], [10, 5, 1, 0, 2]], "hidden": [32], "classes": 10, "softmax": False}
+_CIFAR_CNN = {
+    "channels": 3,
+    "side": 32,
+    "layers": [[32, 3, 1, 1, 2], [64, 3, 1, 1, 2], [64, 3, 1, 1, 2]],
+    "hidden": [64],
+    "classes": 10,
+    "softmax": False,
+}
+_DOGS_CNN = {"channels": 3, "side": 64, "layers": [[6, 5, 2, 0, 1], [10, 5, 2, 0, 1]], "hidden": [], "classes": 10, "softmax": False}
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="digits-mlp",
+            help="An MLP on scikit-learn's digits: seconds, for trying things out.",
+            data="digits",
+            network="mlp",
+            arguments={"inputs": 64, "hidden": [64], "classes": 10, "dropout": 0.0},
+            validation=297,
+            epochs=20,
+            batch=32,
+            rate=0.1,
+            momentum=0.9,
+            minutes=0.05,
+            score=0.95,
+        ),
+        Recipe(
+            name="mnist-mlp",
+            help="The course's MLP 784-128-64-10 on MNIST.",
+            data="mnist",
+            network="mlp",
+            arguments={"inputs": 784, "hidden": [128, 64], "classes": 10, "dropout": 0.0},
+            validation=10_000,
+            batch=10,
+            epochs=10,
+            minutes=2.0,
+            score=0.975,
+        ),
+        Recipe(
+            name="mnist-cnn",
+            help="The course's CNN with two convolutions on MNIST.",
+            data="mnist",
+            network="convnet",
+            arguments=_MNIST_CNN,
+            validation=10_000,
+            momentum=0.9,
+            epochs=10,
+            minutes=3.0,
+            score=0.985,
+        ),
+        Recipe(
+            name="fashion-cnn",
+            help="The same CNN on Fashion-MNIST.",
+            data="fashion-mnist",
+            network="convnet",
+            arguments=_MNIST_CNN,
+            validation=10_000,
+            momentum=0.9,
+            epochs=10,
+            minutes=3.0,
+            score=0.87,
+        ),
+        Recipe(
+            name="cifar-cnn",
+            help="The course's CNN with three convolutions on CIFAR-10.",
+            data="cifar10",
+            network="convnet",
+            arguments=_CIFAR_CNN,
+            validation=10_000,
+            optimiser="adam",
+            rate=0.001,
+            batch=32,
+            epochs=10,
+            minutes=6.0,
+            score=0.72,
+        ),
+        Recipe(
+            name="cifar-fast",
+            help="The fastest road to 94 % on CIFAR-10: whitened patches, wide stages, bfloat16.",
+            data="cifar10",
+            network="fast",
+            arguments={"widths": [64, 256, 256], "classes": 10},
+            epochs=10,
+            batch=1024,
+            rate=1.5,
+            momentum=0.85,
+            nesterov=True,
+            weight_decay=0.00133,
+            schedule="triangle",
+            warmup=0.23,
+            floor=0.07,
+            smoothing=0.2,
+            bias_rate=64.0,
+            lookahead=5,
+            precision="bfloat16",
+            augmentation=Augmentation(crop=2, flip=True),
+            flips=True,
+            keep="last",
+            minutes=15.0,
+            score=0.93,
+        ),
+        Recipe(
+            name="dogs-cnn",
+            help="The course's CNN with two convolutions on dogs of ten breeds.",
+            data="dogs",
+            split="valid",
+            network="convnet",
+            arguments=_DOGS_CNN,
+            rate=0.001,
+            batch=32,
+            epochs=100,
+            patience=3,
+            minutes=3.0,
+            score=0.26,
+        ),
+    )
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of a name; RecipeError lists those there are."""
+    if name not in RECIPES:
+        near = get_close_matches(name, RECIPES, n=3) or list(RECIPES)
+        raise RecipeError(f"there is no recipe {name!r}; there are {', '.join(near)}: hoodwink recipes lists all")
+    return RECIPES[name]

@@ -1,0 +1,193 @@
+"""A training as a run folder: from the recipe's name to a model folder that every other verb takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from hoodwink.data.download import Progress
+from hoodwink.data.fetch import Tell
+from hoodwink.evidence.record import first_record
+from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
+from hoodwink.models.weights import pack
+from hoodwink.runs import EVENTS, Run, RunError, one_line
+from hoodwink.training.checkpoint import STATE, load_state, save_state
+from hoodwink.training.inputs import Material, gather, make_card, make_network
+from hoodwink.training.loop import Diverged, Epoch, Parts, Training, evaluate, fit
+from hoodwink.training.precision import keep_memory
+from hoodwink.training.recipes import Recipe, find_recipe
+from hoodwink.training.updates import classify, penalised
+
+DEFAULT_OUT = "hoodwink-train"
+SAVED = 20.0  # seconds between two states; a kill costs no more
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what. epoch: the means of each; step: after each group of steps the step and how many there are in all."""
+
+    say: Callable[[str], None] | None = None
+    epoch: Callable[[Epoch], None] | None = None
+    step: Callable[[int, int], None] | None = None
+    tell: Tell | None = None
+    progress: Progress | None = None
+
+
+def train(
+    recipe: str | Recipe,
+    *,
+    out: str | Path = DEFAULT_OUT,
+    device: str = "cpu",
+    resume: bool = False,
+    force: bool = False,
+    tensorboard: bool = False,
+    saved: float = SAVED,
+    watch: Watch | None = None,
+    arguments: Sequence[str] = (),
+    **settings: Any,
+) -> Run:
+    """Train a network by a recipe, and keep it as a run folder that is a model folder, too.
+
+    recipe: a name of RECIPES. settings: of the recipe, that are to be other (epochs=5, rate=0.1). resume: go on with the run that is in
+    `out`, finished epochs and steps are not repeated; on a CPU with the same versions and threads the weights are those of a run that was
+    never stopped. saved: seconds between two states. Under torchrun the processes train together. Raises RecipeError, DataError,
+    RunError, and Diverged where the loss is no number.
+    """
+    watch = watch or Watch()
+    chosen = (find_recipe(recipe) if isinstance(recipe, str) else recipe).changed(settings)
+    run = _resumed(Path(out), chosen) if resume else None
+    if run is not None and run.finished:
+        return run
+    rank, world = _join()
+    material = gather(chosen, device, say=watch.say, tell=watch.tell, progress=watch.progress)
+    network = make_network(chosen, material, device)
+    parts = _parts(chosen, network, material, rank, world)
+    keep_memory()
+    training = Training.start(parts)
+    path = Path(out) / STATE
+    if run is not None and path.is_file():
+        training.position = load_state(path, network, training.optimiser, training.slow)
+    elif run is None and rank == 0:
+        run = Run.create(out, _record(chosen, material, device, arguments), force=force)
+    _fit(training, run, material, watch, saved, tensorboard)
+    if run is not None and rank == 0:
+        _finish(run, training, material)
+    return run if run is not None else Run(out, {})
+
+
+def history(run: Run) -> list[Epoch]:
+    """The means of each epoch of a run; of one that was done again after a kill, the last."""
+    found: dict[int, Epoch] = {}
+    for line in (run.directory / EVENTS).read_text().splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # cut short by a kill
+        if "epoch" in event:
+            found[event["epoch"]] = Epoch(**event)
+    return [found[number] for number in sorted(found)]
+
+
+def _resumed(out: Path, recipe: Recipe) -> Run:
+    """The run that is there, if it is of this very recipe."""
+    run = Run.open(out)
+    known = run.record.get("settings")
+    if known != json.loads(json.dumps(recipe.to_json())):
+        other = [name for name, value in recipe.to_json().items() if not known or json.loads(json.dumps(value)) != known.get(name)]
+        raise RunError(f"{one_line(out)}: a run of other settings is there ({', '.join(other[:5])}); name another folder with --out")
+    return run
+
+
+def _parts(recipe: Recipe, network: nn.Module, material: Material, rank: int, world: int) -> Parts:
+    update = penalised(classify(recipe.smoothing), network, recipe.l1, recipe.l2)
+    return Parts(recipe, network, update, material.train, material.validation, material.mean, material.std, rank, world)
+
+
+def _record(recipe: Recipe, material: Material, device: str, arguments: Sequence[str]) -> dict[str, Any]:
+    record = first_record("train", recipe.to_json(), (), arguments, recipe.seed)
+    inputs = [{"name": recipe.data, "split": name, "sha256": digest} for name, digest in material.hashes.items()]
+    return record | {"device": device, "inputs": inputs}
+
+
+def _fit(training: Training, run: Run | None, material: Material, watch: Watch, saved: float, tensorboard: bool) -> None:
+    """Train, keeping a state every so often, and telling everybody."""
+    board = None
+    if tensorboard and run is not None:
+        from hoodwink.training.board import Board
+
+        board = Board(run.directory / "tensorboard", training.parts, material)
+    last = time.monotonic()
+
+    def on_epoch(epoch: Epoch) -> None:
+        if run is not None:
+            run.event(**asdict(epoch))
+        if board is not None:
+            board.epoch(epoch, training.position.total, evaluate(training.parts, material.test)[1])
+        if watch.epoch is not None:
+            watch.epoch(epoch)
+
+    def tick(training: Training) -> None:
+        nonlocal last
+        if run is not None and (training.position.done or time.monotonic() - last >= saved):
+            save_state(run.directory / STATE, training.position, training.parts.network, training.optimiser, training.slow)
+            last = time.monotonic()
+        if watch.step is not None:
+            watch.step(training.position.total, training.steps * training.parts.recipe.epochs)
+
+    try:
+        fit(training, watch=on_epoch, tick=tick)
+    except Diverged as error:
+        good = (
+            f"the last good weights are in {one_line(run.directory / STATE)}"
+            if run is not None and (run.directory / STATE).is_file()
+            else "no state was kept yet"
+        )
+        raise Diverged(f"{error}; {good}; a smaller rate may help: --set rate={training.parts.recipe.rate / 10:g}") from None
+    finally:
+        if board is not None:
+            board.close()
+
+
+def _finish(run: Run, training: Training, material: Material) -> None:
+    """Judge the last and the best weights on the test set once, and write the model of the recipe's choice."""
+    parts, position = training.parts, training.position
+    recipe, network = parts.recipe, parts.network
+    last = evaluate(parts, material.test)
+    result: dict[str, Any] = {"epochs": position.epoch, "last": _score(last), "seconds": round(position.seconds, 2)}
+    kept = last
+    if position.best_weights:
+        network.load_state_dict(position.best_weights)
+        kept = evaluate(parts, material.test)
+        result |= {"best": _score(kept), "best_epoch": position.best_epoch, "validation_accuracy": position.best}
+    if recipe.flips:
+        result["flips"] = _score(evaluate(parts, material.test, flips=True))
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    weights, sha256 = pack(network)
+    card = make_card(recipe, material, network, kept[1], date.today().isoformat()).to_json() | {"weights_sha256": sha256}
+    run.write(WEIGHTS_FILE, weights)
+    run.write(CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
+    run.update(result=result)
+    run.event(wrote=STATE)
+    run.finish()
+
+
+def _score(found: tuple[float, float]) -> dict[str, float]:
+    return {"test_loss": found[0], "test_accuracy": found[1]}
+
+
+def _join() -> tuple[int, int]:
+    """This process's rank and how many train together, as torchrun says in the environment."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return int(os.environ.get("RANK", "0")), world

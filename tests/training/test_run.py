@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import hoodwink as hw
+from hoodwink.data.load import load
+from hoodwink.runs import Run, RunError
+from hoodwink.training.checkpoint import STATE
+from hoodwink.training.loop import Diverged, Training
+from hoodwink.training.recipes import RECIPES, RecipeError, find_recipe
+from hoodwink.training.run import Watch, history, train
+
+SMALL: dict[str, Any] = {"epochs": 3, "batch": 32}
+WITH_DROPOUT: dict[str, Any] = {**SMALL, "dropout": 0.3, "optimiser": "adam", "rate": 0.003, "shift": 1, "lookahead": 5}
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return load_file(run.directory / "weights.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train("digits-mlp", out=tmp_path_factory.mktemp("run") / "digits")
+
+
+def test_it_learns_and_says_how_well(run: Run) -> None:
+    result = run.record["result"]
+    assert run.finished and not run.check() and result["epochs"] == RECIPES["digits-mlp"].epochs
+    assert result["best"]["test_accuracy"] > 0.88 and result["validation_accuracy"] > 0.94
+    epochs = history(run)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 21))
+    assert epochs[result["best_epoch"] - 1].validation_accuracy == result["validation_accuracy"]
+    assert max(epoch.validation_accuracy or 0 for epoch in epochs) == result["validation_accuracy"]
+    assert epochs[-1].loss < epochs[0].loss / 10
+
+
+def test_it_is_a_model_that_others_take(run: Run) -> None:
+    model, data = hw.load_model(run.directory), load("digits:test")
+    with torch.no_grad():
+        right = sum(
+            int(model.outputs(model.encode(picture)).argmax()) == label for picture, label in zip(data.pictures, data.labels, strict=True)
+        )
+    assert right / len(data) == pytest.approx(run.record["result"]["best"]["test_accuracy"])
+    assert model.card.scores[0]["value"] == pytest.approx(right / len(data))
+    found = hw.audit(model, data.pictures[:20], data.labels[:20], eps=0.1, sentinels=0)
+    assert found.robust_accuracy < found.clean_accuracy
+
+
+def test_the_same_seed_is_the_same_network_and_another_is_another(tmp_path: Path) -> None:
+    one, two, other = (train("digits-mlp", out=tmp_path / name, seed=seed, **WITH_DROPOUT) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert same(weights(one), weights(two)) and not same(weights(one), weights(other))
+
+
+@pytest.mark.parametrize("stop", [1, 7, 40, 60, 100])
+def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_bit(tmp_path: Path, stop: int) -> None:
+    whole = train("digits-mlp", out=tmp_path / "whole", **WITH_DROPOUT)
+
+    class Stopped(Exception):
+        pass
+
+    def stopping(done: int, total: int) -> None:
+        if done >= stop:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train("digits-mlp", out=tmp_path / "cut", saved=0, watch=Watch(step=stopping), **WITH_DROPOUT)
+    assert not Run.open(tmp_path / "cut").finished
+    went_on: list[int] = []
+    resumed = train("digits-mlp", out=tmp_path / "cut", resume=True, watch=Watch(step=lambda done, _: went_on.append(done)), **WITH_DROPOUT)
+    assert went_on[0] > stop - 16 and went_on[0] > min(stop, 15)  # a group of 16 batches is the most that is done again
+    assert same(weights(whole), weights(resumed))
+    assert [(e.epoch, e.loss, e.accuracy) for e in history(whole)] == [(e.epoch, e.loss, e.accuracy) for e in history(resumed)]
+
+
+def test_after_sigkill_it_goes_on_to_the_same_network(tmp_path: Path) -> None:
+    settings = {**SMALL, "epochs": 60}
+    line = f"from hoodwink.training.run import train; train('digits-mlp', out={str(tmp_path / 'cut')!r}, saved=0, **{settings!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import torch; torch.set_num_threads(1); " + line], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    while process.poll() is None and not (tmp_path / "cut" / STATE).is_file():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert not Run.open(tmp_path / "cut").finished
+        resumed = train("digits-mlp", out=tmp_path / "cut", resume=True, **settings)
+        assert same(weights(resumed), weights(train("digits-mlp", out=tmp_path / "whole", **settings)))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("batch", [32, 100])  # 100: the last batch has 1,140 - 11 x 100 = 40 pictures
+def test_two_processes_are_one(tmp_path: Path, batch: int) -> None:
+    settings = {**SMALL, "batch": batch, "keep": "last", "rate": 0.05, "input": "unit"}
+    alone = train("digits-mlp", out=tmp_path / "alone", **settings)
+    line = f"from hoodwink.training.run import train; train('digits-mlp', out={str(tmp_path / 'both')!r}, **{settings!r})"
+    ranks = []
+    for rank in range(2):
+        own = {
+            "RANK": str(rank),
+            "WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(29500 + os.getpid() % 2000),
+            "OMP_NUM_THREADS": "1",
+        }
+        ranks.append(subprocess.Popen([sys.executable, "-c", line], env={**os.environ, **own}))
+    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    both = weights(Run.open(tmp_path / "both"))
+    assert all(torch.allclose(value, both[name], atol=1e-5) for name, value in weights(alone).items())
+    alone_means, both_means = ([(e.loss, e.accuracy) for e in history(Run.open(tmp_path / name))] for name in ("alone", "both"))
+    assert torch.allclose(torch.tensor(alone_means), torch.tensor(both_means), atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step_and_the_last_good_state(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match=r"^the loss of step \d+ of epoch [12] is (nan|inf); .*--set rate=1e\+?2"):
+        train("digits-mlp", out=tmp_path / "run", rate=1e30, saved=0, epochs=2)
+    assert not Run.open(tmp_path / "run").finished
+
+
+def test_patience_ends_it_and_the_best_epoch_is_kept(tmp_path: Path) -> None:
+    run = train("digits-mlp", out=tmp_path / "run", epochs=60, patience=3, least=0.01)
+    epochs, result = history(run), run.record["result"]
+    assert len(epochs) == result["epochs"] < 60
+    losses = [epoch.validation_loss or 0.0 for epoch in epochs]
+    stale = [later > before - 0.01 for before, later in pairwise(losses)]
+    assert stale[-3:] == [True] * 3 and not any(all(stale[k : k + 3]) for k in range(len(stale) - 3))
+
+
+def test_a_subset_is_balanced_and_smaller(tmp_path: Path) -> None:
+    seen: list[int] = []
+    train("digits-mlp", out=tmp_path / "run", subset=200, epochs=1, batch=10, watch=Watch(step=lambda done, total: seen.append(total)))
+    assert set(seen) == {20}
+
+
+def test_what_is_wrong_is_said(tmp_path: Path, run: Run) -> None:
+    with pytest.raises(RecipeError, match=r"no recipe 'digit-mlp'; there are digits-mlp"):
+        train("digit-mlp", out=tmp_path / "x")
+    with pytest.raises(RecipeError, match=r"has no setting 'rates'; it has, for example, rate"):
+        train("digits-mlp", out=tmp_path / "x", rates=1)
+    with pytest.raises(RecipeError, match=r"validation: fewer than \d+ pictures"):
+        train("digits-mlp", out=tmp_path / "x", validation=10_000)
+    with pytest.raises(RunError, match=r"a run of other settings is there \(rate\)"):
+        train("digits-mlp", out=run.directory, rate=0.5, resume=True)
+    with pytest.raises(RunError, match="an empty folder was wanted"):
+        train("digits-mlp", out=run.directory)
+    assert not (tmp_path / "x").exists()
+    broken = tmp_path / "broken"
+    Run.create(broken, {"settings": json.loads(json.dumps(find_recipe("digits-mlp").to_json()))})
+    (broken / "state").mkdir()
+    (broken / STATE).write_bytes(b"nothing")
+    with pytest.raises(RunError, match="the state of a training was wanted"):
+        train("digits-mlp", out=broken, resume=True)
+
+
+def test_a_finished_run_is_not_done_again(run: Run) -> None:
+    def never(training: Training | int, *rest: Any) -> None:
+        raise AssertionError
+
+    assert same(weights(train("digits-mlp", out=run.directory, resume=True, watch=Watch(step=never))), weights(run))
