@@ -53,6 +53,12 @@ def test_show_a_card(run: Run) -> None:
     assert document == json.loads(json.dumps(MNIST.card.to_json())) | {"where": None}
 
 
+def test_show_a_set_that_nothing_fetches(run: Run) -> None:
+    result = run("data", "show", "dogs")
+    assert result.exit_code == 0 and "for study only, not to be published" in result.stdout
+    assert f"{NOT_HERE}; nothing fetches it: put dogs64.zip into a folder dogs of the one that HOODWINK_DATA names" in result.stdout
+
+
 def test_show_a_folder(run: Run, paint: Paint) -> None:
     for name in ("pets/cat/a.png", "pets/cat/b.png", "pets/dog/a.png"):
         paint(name)
@@ -86,7 +92,10 @@ def test_get_converts_keeps_and_verifies(run: Run, digits: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("get", "mnits"), "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs; did you mean mnist?"),
+        (
+            ("get", "mnits"),
+            "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs; did you mean mnist?",
+        ),
         (("get", "cifar10"), "not asked, HOODWINK_OFFLINE is set"),
         (("get",), "Missing argument 'NAME'"),
         (("show", "nowhere"), "there is no folder or data set 'nowhere'"),

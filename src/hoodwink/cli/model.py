@@ -23,6 +23,7 @@ WAYS = {
     "a packaged name": "efficientnet-lite0",
     "a model folder": "DIR, with weights.safetensors and card.json, as Model.save writes it",
     "bare weights": "FILE.pth or FILE.safetensors, with --network, --mean, --std, --classes",
+    "a scratch classifier": "FILE.npz, as hoodwink.scratch saves it",
     "timm:NAME": "a network of timm, such as timm:resnet18.a1_in1k",
     "torchvision:NAME": "a network of torchvision, such as torchvision:resnet50",
     "python:MODULE:FUNCTION": "a function of your own that makes a torch module, such as python:nets:make",
