@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -91,32 +92,50 @@ def torch_ways(recipe: Recipe, examples: int) -> dict[str, Callable[[], None]]:
     floats = normalised(train.pictures[permutation(examples, 0, 0)], material.mean, material.std)
     labels = train.labels[permutation(examples, 0, 0)]
 
+    kind, transform = transforms(material)
+    print(f"the canonical loop's transforms: {kind}")
+    data = Pictures(train.pictures, train.labels, transform)
+
     def own() -> nn.Module:
         return copy.deepcopy(network).train()
 
     return {
         "ours": lambda: fit(Training.start(replace(parts, network=own())), watch=lambda epoch: None, tick=lambda training: None),
-        "canonical": lambda: canonical(own(), recipe, Pictures(train.pictures, train.labels, material)),
+        "canonical": lambda: canonical(own(), recipe, data),
         "bare": lambda: bare(own(), recipe, floats, labels),
     }
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Pictures one by one, each through an Image, as data sets and transforms of the field have it."""
+    """Pictures one by one, each through an Image and a chain of transforms, as data sets of the field have it."""
 
-    def __init__(self, pictures: Tensor, labels: Tensor, material: Material) -> None:
-        self.levels, self.labels = pictures.permute(0, 2, 3, 1).contiguous().numpy(), labels.tolist()
-        self.mean, self.std = (torch.tensor(value)[:, None, None] for value in (material.mean, material.std))
+    def __init__(self, pictures: Tensor, labels: Tensor, transform: Callable[[Image.Image], Tensor]) -> None:
+        self.levels, self.labels, self.transform = pictures.permute(0, 2, 3, 1).contiguous().numpy(), labels, transform
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        levels = self.levels[index]
-        image = Image.fromarray(levels if levels.shape[2] == 3 else levels[:, :, 0])
-        found = torch.from_numpy(np.array(image, copy=True)).view(image.height, image.width, -1)
-        floats = found.permute(2, 0, 1).contiguous().to(torch.float32).div(255)
-        return floats.clone().sub_(self.mean).div_(self.std), self.labels[index]
+        levels, label = self.levels[index], int(self.labels[index])
+        return self.transform(Image.fromarray(levels if levels.shape[2] == 3 else levels[:, :, 0])), label
+
+
+def transforms(material: Material) -> tuple[str, Callable[[Image.Image], Tensor]]:
+    """ToTensor and Normalize of torchvision where it can be imported, else the same done by hand, which is faster than those."""
+    try:
+        operators = torch.library.Library("torchvision", "FRAGMENT")  # what a build for another torch lacks
+        for name in ("nms", "qnms"):
+            operators.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+        module = import_module("torchvision.transforms")
+        return "torchvision", module.Compose([module.ToTensor(), module.Normalize(material.mean, material.std)])
+    except (ImportError, RuntimeError):
+        mean, std = (torch.tensor(value)[:, None, None] for value in (material.mean, material.std))
+
+        def by_hand(image: Image.Image) -> Tensor:
+            found = torch.from_numpy(np.array(image, copy=True)).view(image.height, image.width, -1)
+            return found.permute(2, 0, 1).contiguous().to(torch.float32).div(255).sub_(mean).div_(std)
+
+        return "by hand", by_hand
 
 
 def canonical(network: nn.Module, recipe: Recipe, data: Pictures) -> None:

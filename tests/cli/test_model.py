@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import torch
 
 from hoodwink.cli.model import WAYS
 from hoodwink.models.load import PACKAGED, PREFIXES
@@ -43,6 +45,43 @@ def test_show_the_packaged_network(run: Run) -> None:
         assert part in result.stdout
 
 
+def test_show_the_layers(run: Run) -> None:
+    result = run("model", "show", COLOURS)
+    for part in ("Flatten", "3 x 8 x 8 = 192", "out x (in + 1) = 3 x (192 + 1) = 579", "2 layers", "579 parameters, all of them trained"):
+        assert part in result.stdout
+    record = json.loads(run("model", "show", COLOURS, "--json").stdout)["models"][0]
+    assert record["input"] == [3, 8, 8]
+    assert [one["output"] for one in record["layers"]] == [[192], [3]]
+    assert sum(one["parameters"] for one in record["layers"]) == record["parameters"] == 579
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in PACKAGED])
+def test_show_a_network_without_weights(run: Run, name: str) -> None:
+    row = NETWORKS[name]
+    result = run("model", "show", name)
+    assert result.exit_code == 0
+    assert f"{name}  without weights" in result.stdout
+    document = json.loads(run("model", "show", name, "--json").stdout)
+    assert document["models"] == []
+    (network,) = document["networks"]
+    assert network["name"] == name
+    assert network["input"] == [row.channels, *row.size]
+    assert network["parameters"] == sum(one["parameters"] for one in network["layers"])
+    assert network["layers"][-1]["output"] == [10]
+
+
+def test_a_network_without_weights_beside_one_with(run: Run) -> None:
+    document = json.loads(run("model", "show", "mlp", "--model", COLOURS, "--json").stdout)
+    assert document["models"][0]["card"]["name"] == "colours"
+    assert document["networks"][0]["name"] == "mlp"
+
+
+def test_what_is_frozen_is_not_called_trained(run: Run, here: Path) -> None:
+    torch.save(NETWORKS["fast"].make().state_dict(), "fast.pth")
+    result = run("model", "show", "--weights", "fast.pth", "--network", "fast", "--mean", "0", "--std", "1")
+    assert "1,972,792 parameters, 1,971,352 of them trained" in result.stdout
+
+
 def test_card_fields_on_the_command_line(run: Run) -> None:
     card = (
         "--mean",
@@ -76,6 +115,7 @@ def test_a_warning_is_part_of_the_answer(run: Run) -> None:
         (("show", "python:tiny_nets:bare"), "give --mean, --std, --classes"),
         (("show", "python:tiny_nets:absent"), "cannot be imported"),
         (("show", COLOURS, "--mean", "1"), "does not take mean"),
+        (("show", "mlp", "--mean", "1"), "give them as --weights FILE --network mlp"),
         (("lst",), "the nearest is 'list'; type hoodwink model --help"),
     ],
 )

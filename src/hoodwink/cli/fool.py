@@ -14,7 +14,7 @@ from hoodwink.cli.talk import DONE, INTERRUPTED, NO, Talk
 from hoodwink.runs import one_line
 
 if TYPE_CHECKING:
-    from hoodwink.fooling import Fooled
+    from hoodwink.evidence.fooled import Fooled
     from hoodwink.models.model import Model
 
 DEFAULT_CLASS = "strawberry"

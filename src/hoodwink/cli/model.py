@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +16,12 @@ from hoodwink.cli.verbs import Verbs
 if TYPE_CHECKING:
     from hoodwink.models.card import PictureInput
     from hoodwink.models.model import Model
+    from hoodwink.models.shapes import Layer
 
 _SHOWN = 5  # class names on a card: all would fill the screen
 VERBS = {
     "list": (__name__, "List the packaged networks and the other ways to one."),
-    "show": (__name__, "Show a network's card and try the network."),
+    "show": (__name__, "Show a network's card and layers, and try the network."),
 }
 WAYS = {
     "a packaged name": "efficientnet-lite0",
@@ -66,28 +70,93 @@ def list_command(talk: Talk) -> None:
 @takes_models
 @takes_talk
 def show_command(name: str | None, choice: Choice, talk: Talk) -> None:
-    """Show a network's card and try the network.
+    """Show a network's card and layers, and try the network.
 
     NAME is what --model takes; bare weights are described by the options. Trying it means: evaluation mode, preparation of pictures equal
-    to Pillow's, one logit for each class, finite gradients.
+    to Pillow's, one logit for each class, finite gradients. NAME may also be a network without weights, such as mlp; it has no card.
     """
     chosen = choice if name is None else choice.add(name)
-    models = chosen.load(talk)
-    for model in models:
-        _show(model, talk)
-    talk.document({"models": [_record(model, talk) for model in models]})
+    bare = [spec for spec in chosen.specs if _is_bare(spec)]
+    rest = replace(chosen, specs=tuple(spec for spec in chosen.specs if spec not in bare))
+    if bare and rest.fields and not rest.given:
+        raise click.UsageError(
+            f"{bare[0]} is shown without weights, so --{next(iter(rest.fields))} is about nothing; give them as --weights FILE --network {bare[0]}"
+        )
+    networks = [_network(spec) for spec in bare]
+    models = rest.load(talk) if rest.given or not bare else []
+    records = [_record(model, talk) for model in models]
+    for model, record in zip(models, records, strict=True):
+        _show(model, record, talk)
+    for network in networks:
+        _show_network(network, talk)
+    talk.document({"models": [_plain(record) for record in records], "networks": [_plain(network) for network in networks]})
+
+
+def _is_bare(spec: str) -> bool:
+    """Whether a spec names a network of the table that has no weights of its own."""
+    from hoodwink.models.load import PACKAGED
+    from hoodwink.networks.table import NETWORKS
+
+    return spec in NETWORKS and spec not in PACKAGED and not os.path.exists(spec)
 
 
 def _record(model: Model, talk: Talk) -> dict[str, Any]:
+    from hoodwink.models.selfcheck import probes
+    from hoodwink.models.shapes import layers
+
     count = sum(parameter.numel() for parameter in model.network.parameters())
     check = {"passed": True, "warnings": talk.warnings}  # one that fails is an error: the network is not loaded
-    return {"card": model.card.to_json(), "classes": len(model.classes), "parameters": count, "self_check": check}
+    shape = tuple(model.encode(probes(model.card.input)[0]).shape[1:])
+    found = layers(model.network, shape, trained=model.trained)
+    known = {"card": model.card.to_json(), "classes": len(model.classes), "parameters": count, "self_check": check}
+    return known | {"input": shape, "layers": found}
 
 
-def _show(model: Model, talk: Talk) -> None:
+def _network(name: str) -> dict[str, Any]:
+    from hoodwink.models.shapes import layers
+    from hoodwink.networks.table import NETWORKS
+
+    row = NETWORKS[name]
+    network, shape = row.make(), (row.channels, *row.size)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return {"name": name, "parameters": count, "input": shape, "layers": layers(network, shape)}
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as JSON values."""
+    return record | {"input": list(record["input"]), "layers": [asdict(layer) for layer in record["layers"]]}
+
+
+def _show_network(record: dict[str, Any], talk: Talk) -> None:
+    from hoodwink.cli.show import heading
+
+    talk.show(heading(record["name"], f"without weights, {record['parameters']:,} parameters"))
+    _show_layers(record, talk)
+
+
+def _show_layers(record: dict[str, Any], talk: Talk) -> None:
+    """The table of the layers, and the totals."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from hoodwink.cli.show import listing, notes
+    from hoodwink.models.shapes import times
+
+    found: Sequence[Layer] = record["layers"]
+    rows = [
+        (one.name or "-", one.kind, times(one.output), f"{one.parameters:,}" * bool(one.parameters), Text(one.formula.replace("; ", "\n")))
+        for one in found
+    ]
+    total, trained = sum(one.parameters for one in found), sum(one.trained for one in found)
+    talk.show(Padding(listing("layer", "kind", "output", "parameters", "how they come about", rows=rows), (0, 0, 0, 2)), "")
+    part = "all of them trained" if trained == total else f"{trained:,} of them trained"
+    talk.show(notes([f"{len(found)} layers, for a picture of {times(record['input'])} (C x H x W): {total:,} parameters, {part}"]))
+
+
+def _show(model: Model, record: dict[str, Any], talk: Talk) -> None:
     from hoodwink.cli.show import facts, heading
 
-    record, card = _record(model, talk), model.card
+    card = model.card
     talk.show(heading(card.name, f"{card.task}, {record['classes']} classes, {record['parameters']:,} parameters"))
     rows = {
         "network": _call(card.network),
@@ -101,6 +170,7 @@ def _show(model: Model, talk: Talk) -> None:
         "self-check": "; ".join(["passed", *talk.warnings]),
     }
     talk.show(facts((name, value) for name, value in rows.items() if value), "")
+    _show_layers(record, talk)
 
 
 def _call(network: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from hoodwink.runs import one_line
 if TYPE_CHECKING:
     from hoodwink.attacks.trail import Step, Watch
     from hoodwink.evidence.judge import Verdict
-    from hoodwink.fooling import Fooled
+    from hoodwink.evidence.fooled import Fooled
 
 _WIDTH = 100  # characters of the line of progress, at most
 

@@ -33,6 +33,8 @@ class Model:
     """
 
     def __init__(self, network: nn.Module, card: ModelCard, *, device: torch.device | str = "cpu") -> None:
+        # The parameters that training moves: once nothing takes gradients, the network itself cannot tell.
+        self.trained = frozenset(name for name, value in network.named_parameters() if value.requires_grad)
         self.network = network.eval().requires_grad_(False)
         self.card = card
         self.classes = card.find_classes()

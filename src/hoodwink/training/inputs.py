@@ -17,7 +17,7 @@ from hoodwink.data.subset import balanced, split
 from hoodwink.models.build import build
 from hoodwink.models.card import ModelCard, PictureInput
 from hoodwink.models.weights import hash_weights
-from hoodwink.training.loop import seed_all
+from hoodwink.training.loop import convolves, seed_all
 from hoodwink.training.recipes import Recipe, RecipeError
 
 _FIRST = 5000  # training pictures that set a first layer
@@ -87,7 +87,7 @@ def make_network(recipe: Recipe, material: Material, device: str = "cpu") -> nn.
         pictures = material.train.pictures[:_FIRST].cpu()
         initialise(normalised(pictures, material.mean, material.std))
     network = network.to(device)
-    return network.to(memory_format=torch.channels_last) if recipe.precision == "bfloat16" else network  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last) if convolves(network) else network  # type: ignore[call-overload]
 
 
 def make_card(recipe: Recipe, material: Material, network: nn.Module, score: float, date: str) -> ModelCard:

@@ -156,9 +156,14 @@ def _block(parts: Parts, epoch: int, first: int, indices: Tensor) -> tuple[Tenso
 
 
 def shaped(parts: Parts, pictures: Tensor) -> Tensor:
-    """Pictures as the network takes them; channels last where convolutions of half floats read them."""
+    """Pictures as the network takes them; in memory their channels come last where convolutions read them, which are fastest so."""
     inputs = normalised(pictures, parts.mean, parts.std)
-    return inputs.contiguous(memory_format=torch.channels_last) if parts.recipe.precision == "bfloat16" else inputs
+    return inputs.contiguous(memory_format=torch.channels_last) if convolves(parts.network) else inputs
+
+
+def convolves(network: nn.Module) -> bool:
+    """Whether a network has convolutions over several channels."""
+    return any(isinstance(module, nn.Conv2d) and module.in_channels > 1 for module in network.modules())
 
 
 def _step(training: Training, network: Ask, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -157,7 +157,7 @@ RECIPES = {
             rate=0.1,
             momentum=0.9,
             minutes=0.05,
-            score=0.95,
+            score=0.9,
         ),
         Recipe(
             name="mnist-mlp",
@@ -206,6 +206,7 @@ RECIPES = {
             rate=0.001,
             batch=32,
             epochs=10,
+            precision="bfloat16",
             minutes=6.0,
             score=0.72,
         ),
