@@ -177,3 +177,36 @@ def test_a_finished_run_is_not_done_again(run: Run) -> None:
         raise AssertionError
 
     assert same(weights(train("digits-mlp", out=run.directory, resume=True, watch=Watch(step=never))), weights(run))
+
+
+def test_its_score_is_judged_again(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    from hoodwink.evidence.verify import verify
+
+    found = verify(run.directory)
+    assert found.holds and found.checks[0].kind == "score"
+    moved = tmp_path / "moved"
+    shutil.copytree(run.directory, moved)
+    assert verify(moved).holds
+    record = json.loads((moved / "run.json").read_text())
+    record["claims"][0]["values"]["accuracy"] += 0.02
+    (moved / "run.json").write_text(json.dumps(record))
+    (check,) = verify(moved).checks
+    assert check.status == "does not hold" and "was claimed" in check.why
+    record["claims"][0]["values"]["sha256"] = "0"
+    (moved / "run.json").write_text(json.dumps(record))
+    assert verify(moved).checks[0].status == "cannot be checked"
+
+
+def test_an_unfinished_run_is_a_model_already(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stopping(done: int, total: int) -> None:
+        if done > 40:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train("digits-mlp", out=tmp_path / "run", saved=0, watch=Watch(step=stopping), **SMALL)
+    assert hw.load_model(tmp_path / "run").card.scores == ()

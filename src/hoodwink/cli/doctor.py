@@ -36,6 +36,7 @@ CORE = {
 EXTRAS = {
     "timm": {"timm": "timm"},
     "torchvision": {"torchvision": "torchvision"},
+    "tensorboard": {"tensorboard": "tensorboard"},
     "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage", "scikit-learn": "sklearn"},
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -20,8 +20,8 @@ from hoodwink.runs import one_line
 
 if TYPE_CHECKING:
     from hoodwink.attacks.trail import Step, Watch
-    from hoodwink.evidence.judge import Verdict
     from hoodwink.evidence.fooled import Fooled
+    from hoodwink.evidence.judge import Verdict
 
 _WIDTH = 100  # characters of the line of progress, at most
 

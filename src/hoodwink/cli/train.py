@@ -156,6 +156,8 @@ def _watching(recipe: Recipe, talk: Talk) -> Iterator[Watch]:
 def _conclude(run: Run, recipe: Recipe, talk: Talk) -> None:
     from hoodwink.cli.show import facts, heading
 
+    if not run.record:  # of several processes the first speaks
+        return
     result = run.record["result"]
     lines = {"model": str(run.directory), "epochs": str(result["epochs"]), "seconds": f"{result['seconds']:.1f}"}
     for name, words in (

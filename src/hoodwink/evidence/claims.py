@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hoodwink.data.load import load
 from hoodwink.evidence.audits import Felled, holding
 from hoodwink.evidence.judge import Verdict, judge
+from hoodwink.evidence.scores import accuracy
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import NORMS, distances, radius
 from hoodwink.pictures.read import Picture, read_picture
@@ -22,6 +24,7 @@ FAILS: Status = "does not hold"
 UNKNOWN: Status = "cannot be checked"
 
 _FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+_ALIKE = 0.001  # accuracies: what another machine's rounding may turn
 _DISTANCES = {"l2": "L2", "linf": "largest change", "l1": "L1", "l0": "number of changed subpixels"}
 
 
@@ -104,7 +107,31 @@ def audit_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
     return _conclude_audit(file, name, claimed, len(faults), wrong)
 
 
-KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {"picture": picture_claim, "audit": audit_claim}
+def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
+    """Judge that a network's accuracy on a data set is the one claimed.
+
+    values: set (as `data.load` takes it), sha256 (of its content), accuracy, in [0, 1].
+    """
+    name, claimed, spec = model.card.name, _value(values, "accuracy", (int, float)), _value(values, "set", str)
+    if claimed is None or spec is None:
+        raise RunError("run.json: a claim of a score names its set and its accuracy; this one was changed by hand")
+    try:
+        data = load(spec)
+    except ValueError as error:
+        return Check("score", file, name, UNKNOWN, str(error))
+    if data.sha256 != values.get("sha256"):
+        return Check("score", file, name, UNKNOWN, f"{spec}: other pictures or labels than those of the record")
+    found = accuracy(model, data)
+    holds, measured = abs(found - claimed) <= _ALIKE, {"accuracy": found, "pictures": len(data)}
+    why = f"accuracy {found:.4f} on {len(data)} pictures of {spec}" + ("" if holds else f", {claimed:.4f} was claimed")
+    return Check("score", file, name, HOLDS if holds else FAILS, why, () if holds else ("answer",), measured)
+
+
+KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {
+    "picture": picture_claim,
+    "audit": audit_claim,
+    "score": score_claim,
+}
 
 _OWN = ("its original is not rightly classified", "it gets its own label")  # what `holding` says of an answer, not of a distance
 _SHOWN, _DRAWS = 5, 99  # pictures named; the most that a record may have a network asked about one

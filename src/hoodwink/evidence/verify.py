@@ -18,6 +18,8 @@ from hoodwink.models.load import load_model
 from hoodwink.models.model import Model
 from hoodwink.runs import Run, RunError
 
+HERE = "."  # the spec of a network that lies in the run folder itself
+
 Load = Callable[[Mapping[str, Any]], Model]
 
 
@@ -110,6 +112,8 @@ def _claims(run: Run) -> list[dict[str, Any]]:
 
 def _check(claim: Mapping[str, Any], run: Run, load: Load) -> Check:
     recorded = _recorded_model(claim, run)
+    if recorded.get("spec") == HERE:
+        recorded = {**recorded, "spec": str(run.directory)}
     try:
         model = load(recorded)
     except (ValueError, OSError) as error:

@@ -16,7 +16,6 @@ from hoodwink.data.resident import Resident, normalised, resident
 from hoodwink.data.subset import balanced, split
 from hoodwink.models.build import build
 from hoodwink.models.card import ModelCard, PictureInput
-from hoodwink.models.weights import hash_weights
 from hoodwink.training.loop import convolves, seed_all
 from hoodwink.training.recipes import Recipe, RecipeError
 
@@ -90,17 +89,17 @@ def make_network(recipe: Recipe, material: Material, device: str = "cpu") -> nn.
     return network.to(memory_format=torch.channels_last) if convolves(network) else network  # type: ignore[call-overload]
 
 
-def make_card(recipe: Recipe, material: Material, network: nn.Module, score: float, date: str) -> ModelCard:
-    """What is known of a trained network."""
-    scores = ({"set": f"{recipe.data}:test", "measure": "accuracy", "value": score, "sha256": material.hashes["test"], "date": date},)
+def make_card(recipe: Recipe, material: Material, weights_sha256: str, score: float | None, date: str) -> ModelCard:
+    """What is known of a network; score: its accuracy on the test pictures, None while it is still being trained."""
+    known = {"set": f"{recipe.data}:test", "measure": "accuracy", "value": score, "sha256": material.hashes["test"], "date": date}
     return ModelCard(
         name=recipe.name,
         network={"name": recipe.network, "arguments": {**recipe.arguments, "classes": len(material.classes)}},
         source=f"trained by hoodwink train {recipe.name}, seed {recipe.seed}",
-        weights_sha256=hash_weights(network),
+        weights_sha256=weights_sha256,
         input=PictureInput(channels=material.channels, resize=material.size, size=material.size, mean=material.mean, std=material.std),
         classes=material.classes,
-        scores=scores,
+        scores=() if score is None else (known,),
     )
 
 

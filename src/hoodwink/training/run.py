@@ -18,6 +18,7 @@ from torch import nn
 from hoodwink.data.download import Progress
 from hoodwink.data.fetch import Tell
 from hoodwink.evidence.record import first_record
+from hoodwink.evidence.verify import HERE
 from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
 from hoodwink.models.weights import pack
 from hoodwink.runs import EVENTS, Run, RunError, one_line
@@ -77,12 +78,13 @@ def train(
     path = Path(out) / STATE
     if run is not None and path.is_file():
         training.position = load_state(path, network, training.optimiser, training.slow)
-    elif run is None and rank == 0:
-        run = Run.create(out, _record(chosen, material, device, arguments), force=force)
+    if rank > 0:  # the first process writes and speaks for all
+        _fit(training, None, material, Watch(), saved, False)
+        return Run(out, {})
+    run = run or Run.create(out, _record(chosen, material, device, arguments), force=force)
     _fit(training, run, material, watch, saved, tensorboard)
-    if run is not None and rank == 0:
-        _finish(run, training, material)
-    return run if run is not None else Run(out, {})
+    _finish(run, training, material)
+    return run
 
 
 def history(run: Run) -> list[Epoch]:
@@ -140,6 +142,7 @@ def _fit(training: Training, run: Run | None, material: Material, watch: Watch, 
         nonlocal last
         if run is not None and (training.position.done or time.monotonic() - last >= saved):
             save_state(run.directory / STATE, training.position, training.parts.network, training.optimiser, training.slow)
+            _keep_model(run, training, material, None)
             last = time.monotonic()
         if watch.step is not None:
             watch.step(training.position.total, training.steps * training.parts.recipe.epochs)
@@ -171,14 +174,27 @@ def _finish(run: Run, training: Training, material: Material) -> None:
         result |= {"best": _score(kept), "best_epoch": position.best_epoch, "validation_accuracy": position.best}
     if recipe.flips:
         result["flips"] = _score(evaluate(parts, material.test, flips=True))
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    weights, sha256 = pack(network)
-    card = make_card(recipe, material, network, kept[1], date.today().isoformat()).to_json() | {"weights_sha256": sha256}
-    run.write(WEIGHTS_FILE, weights)
-    run.write(CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    run.update(result=result)
+    card = _keep_model(run, training, material, kept[1])
+    run.update(
+        result=result,
+        models=[{"spec": HERE, "options": {}, "name": card["name"], "weights_sha256": card["weights_sha256"], "card": card}],
+        claims=[{"kind": "score", "file": WEIGHTS_FILE, "model": 0, "values": _claimed(recipe, material, kept[1])}],
+    )
     run.event(wrote=STATE)
     run.finish()
+
+
+def _keep_model(run: Run, training: Training, material: Material, score: float | None) -> dict[str, Any]:
+    """Write the weights as they are into the run's folder, which makes it a model folder; the card that was written."""
+    weights, sha256 = pack(training.parts.network)
+    card = make_card(training.parts.recipe, material, sha256, score, date.today().isoformat()).to_json()
+    run.write(WEIGHTS_FILE, weights)
+    run.write(CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
+    return card
+
+
+def _claimed(recipe: Recipe, material: Material, score: float) -> dict[str, Any]:
+    return {"set": f"{recipe.data}:test", "sha256": material.hashes["test"], "accuracy": score}
 
 
 def _score(found: tuple[float, float]) -> dict[str, float]:
