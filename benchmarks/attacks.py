@@ -105,7 +105,7 @@ def make_subject(asked: argparse.Namespace) -> Subject:
     else:
         path = Path(os.environ["HOODWINK_DATA"]) / "hardened" / "resnet2b.pth"
         model = hw.load_model(path, network="resnet2b", mean=MEAN, std=STD, classes=10)
-        levels, eps, batch = np.asarray(load("cifar10:test", limit=asked.pictures or 250).pictures), 2 / 255, 125
+        levels, eps, batch = np.asarray(load("cifar10:test", limit=asked.pictures or 250).pictures), 2 / 255, 250
     encoded = torch.cat([model.encode(one) for one in levels[:8]])
     search = {}
     for dtype in (torch.float32, torch.bfloat16):

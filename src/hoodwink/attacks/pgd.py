@@ -66,17 +66,20 @@ def ascend(
     """
     show = _as_it_is if ball.name == "linf" and all(size.is_integer() for size in sizes) else shown
     change = change if free else shown(change, ball, eps, free)
-    average, scale = torch.zeros_like(change), torch.ones(len(change), device=change.device)
+    average: Tensor | None = None
+    scale = torch.ones(len(change), device=change.device)
     for size in sizes:
         gradient = stand.slope(show(change, ball, eps, free), loss)[1]
-        change, average, before = stand.kept(change, average, scale)
+        change, before = stand.kept(change, scale)
+        (average,) = stand.kept(average)
         if not len(stand):
             return change
         # The average of the normalised gradients, times the last norm: one pass over memory instead of two.
         scale = l2_size(gradient).clamp_(min=1e-30)
-        average = gradient.addcmul_(average, each(momentum * scale / before, gradient))
-        # Where the box ends nothing is gained: a step must not be spent there.
-        way = average if ball.name == "linf" else average.masked_fill(outward(average, change, stand.space), 0.0)
+        way = gradient if average is None else gradient.addcmul_(average, each(momentum * scale / before, gradient))
+        average = way if momentum else None
+        if ball.name != "linf":  # Where the box ends nothing is gained: a step must not be spent there.
+            way = way.masked_fill(outward(way, change, stand.space), 0.0)
         change = change.add_(ball.steepest(way), alpha=size)
         # The box of linf is the ball's; and whole steps from whole levels lead to whole levels.
         change = stand.space.clip(change if ball.name == "linf" else ball.project(change, eps))
