@@ -334,9 +334,12 @@ def test_ctrl_c_in_a_program_of_its_own(paint: Paint) -> None:
     root = Path(__file__).resolve().parents[2]
     words = ["fool", "a.png", "b.png", "--as", "green", "--steps", "99999", "--model", "python:tiny_nets:slow"]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root / 'tests'}"}
+    # A shell's background jobs ignore the signal, and so would the program: it takes over what is ignored here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "hoodwink", *words], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as program:
+        signal.signal(signal.SIGINT, before)
         deadline = time.monotonic() + 60
         while not Path("hoodwink-out/a/events.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
