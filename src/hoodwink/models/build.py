@@ -29,7 +29,7 @@ def build(name: str, arguments: dict[str, Any]) -> nn.Module:
             network: nn.Module = importlib.import_module(_EXTRAS[library]).create(rest, pretrained=False, **arguments)
             return network
         return NETWORKS[name].make(**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(f"network {name!r} cannot be built with the arguments {arguments!r} ({error})") from error
 
 
