@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hoodwink.scratch.classifier import Classifier, ScratchError
+from hoodwink.scratch.classifier import Classifier, Gradients, ScratchError
 from hoodwink.scratch.layers import Array
 
 __all__ = ["SCHEDULES", "Epoch", "Fitted", "Settings", "fit", "rate_at"]
@@ -124,9 +124,10 @@ def _epoch(
     generator = np.random.default_rng((settings.seed, number))
     order = generator.permutation(len(labels))
     total, right = 0.0, 0
+    gradients: Gradients | None = None
     for start in range(0, len(order), settings.batch):
         rows = order[start : start + settings.batch]
-        loss, gradients, hits = classifier.learn(batches.take(rows, generator), labels[rows])
+        loss, gradients, hits = classifier.learn(batches.take(rows, generator), labels[rows], gradients)
         loss += classifier.penalty(settings.reg)
         if not math.isfinite(loss):
             raise ScratchError(f"the loss is no longer finite in epoch {number + 1} at a rate of {settings.rate:g}; give a smaller rate")

@@ -65,12 +65,14 @@ class Training:
     optimiser: torch.optim.Optimizer
     slow: Slow | None
     position: Position
+    trained: tuple[nn.Parameter, ...]
 
     @classmethod
     def start(cls, parts: Parts) -> Training:
         """From the beginning."""
         slow = Slow(parts.network) if parts.recipe.lookahead else None
-        return cls(parts, make_optimiser(parts.network, parts.recipe), slow, Position())
+        trained = tuple(value for value in parts.network.parameters() if value.requires_grad)
+        return cls(parts, make_optimiser(parts.network, parts.recipe), slow, Position(), trained)
 
     @property
     def steps(self) -> int:
@@ -181,7 +183,8 @@ def _step(training: Training, network: Ask, inputs: Tensor, labels: Tensor) -> t
     position.total += 1
     if position.step % recipe.accumulate == 0 or position.step == training.steps:
         training.optimiser.step()
-        training.optimiser.zero_grad()
+        for value in training.trained:
+            value.grad = None  # as optimiser.zero_grad() does, which takes a tenth of a millisecond for it
     if training.slow is not None and position.total % recipe.lookahead == 0:
         training.slow.pull(parts.network, progress)
     return loss.detach(), outputs.detach()
