@@ -39,6 +39,7 @@ def sizes(layer: Layer) -> list[int]:
     return [calculated(line) for line in (lines * 2 if len(lines) == 1 else lines)]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch's, of an even kernel
 @TRIES
 @given(st.data())
 def test_convolutions(data: st.DataObject) -> None:

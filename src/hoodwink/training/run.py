@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
@@ -80,10 +81,12 @@ def train(
         training.position = load_state(path, network, training.optimiser, training.slow)
     if rank > 0:  # the first process writes and speaks for all
         _fit(training, None, material, Watch(), saved, False)
+        _leave(world)
         return Run(out, {})
     run = run or Run.create(out, _record(chosen, material, device, arguments), force=force)
     _fit(training, run, material, watch, saved, tensorboard)
     _finish(run, training, material)
+    _leave(world)
     return run
 
 
@@ -207,3 +210,11 @@ def _join() -> tuple[int, int]:
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     return int(os.environ.get("RANK", "0")), world
+
+
+def _leave(world: int) -> None:
+    """All wait for the last one: a process that ends while another still talks to it dies badly."""
+    if world > 1:
+        dist.barrier()
+        gc.collect()  # a parallel network is a cycle that keeps the group's threads, which must not outlive the program
+        dist.destroy_process_group()
