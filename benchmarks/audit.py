@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,7 @@ from hoodwink.data.load import load
 from hoodwink.models.model import Model
 from hoodwink.pictures.read import read_picture
 
+SAME = ("network", "case", "pictures", "threads", "precision")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
 SKIMAGE = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
 
@@ -165,11 +167,10 @@ def machine() -> dict[str, str]:
     return {"cpu": names[0] if names else platform.processor(), "torch": str(torch.__version__), "date": time.strftime("%Y-%m-%d")}
 
 
-def keep(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to the file, in the place of an older one of the same case."""
+def keep(path: Path, row: dict[str, Any], same: Sequence[str] = SAME) -> None:
+    """Add a row to the file, in the place of an older one whose entries named by `same` are the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = json.loads(path.read_text()) if path.is_file() else []
-    same = ("network", "case", "pictures", "threads", "precision")
     rows = [old for old in rows if any(old[key] != row[key] for key in same)] + [row]
     path.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from audit import machine
+from audit import keep, machine
 
 from hoodwink.training.recipes import RECIPES
 from hoodwink.training.run import Watch, history, train
@@ -35,7 +35,7 @@ def main() -> None:
             row = {"recipe": name, "seed": seed, "threads": asked.threads, **trained(name, seed), **machine()}
             print(json.dumps(row), flush=True)
             if asked.out is not None:
-                keep(asked.out / "results.json", row)
+                keep(asked.out / "results.json", row, same=("recipe", "seed", "threads"))
 
 
 def trained(name: str, seed: int) -> dict[str, Any]:
@@ -47,14 +47,6 @@ def trained(name: str, seed: int) -> dict[str, Any]:
         found = {key: round(result[key]["test_accuracy"], 4) for key in ("best", "last", "flips") if key in result}
         losses = [round(epoch.loss, 4) for epoch in history(run)]
     return {"epochs": result["epochs"], "seconds": result["seconds"], "seconds_in_all": round(seconds, 1), **found, "losses": losses}
-
-
-def keep(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to the file, in the place of an older one of the same case."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = json.loads(path.read_text()) if path.is_file() else []
-    rows = [old for old in rows if any(old[key] != row[key] for key in ("recipe", "seed", "threads"))] + [row]
-    path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from audit import machine
+from audit import keep, machine
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -65,7 +65,7 @@ def main() -> None:
         }
         print(json.dumps(row), flush=True)
         if asked.out is not None:
-            keep(asked.out / "results.json", row)
+            keep(asked.out / "results.json", row, same=("case", "threads"))
 
 
 def timed(ways: dict[str, Callable[[], None]], repeats: int, examples: int) -> dict[str, Any]:
@@ -195,14 +195,6 @@ def plain(network: nn.Module, recipe: Recipe, fused: bool | None = None) -> torc
     if recipe.optimiser == "adam":
         return torch.optim.Adam(network.parameters(), lr=recipe.rate, fused=fused)
     return torch.optim.SGD(network.parameters(), lr=recipe.rate, momentum=recipe.momentum, fused=fused)
-
-
-def keep(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to the file, in the place of an older one of the same case."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = json.loads(path.read_text()) if path.is_file() else []
-    rows = [old for old in rows if any(old[key] != row[key] for key in ("case", "threads"))] + [row]
-    path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

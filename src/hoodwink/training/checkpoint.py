@@ -81,8 +81,3 @@ def load_state(path: str | Path, network: nn.Module, optimiser: torch.optim.Opti
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     """The weights and statistics as they are now."""
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def all_finite(values: list[Tensor]) -> Tensor:
-    """Which of the losses are numbers, bool N."""
-    return torch.stack(values).isfinite()
