@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hoodwink import attacks as attacks
+    from hoodwink import studies as studies
     from hoodwink.auditing.attacked import attack as attack
     from hoodwink.auditing.audit import audit as audit
     from hoodwink.evidence.judge import judge as judge
@@ -34,11 +35,12 @@ _PUBLIC = {
     "fool": ("hoodwink.fooling", "fool"),
     "judge": ("hoodwink.evidence.judge", "judge"),
     "load_model": ("hoodwink.models.load", "load_model"),
+    "studies": ("hoodwink.studies", ""),
     "train": ("hoodwink.training.run", "train"),
     "wrap": ("hoodwink.models.load", "wrap"),
 }
 
-__all__ = ["__version__", "attack", "attacks", "audit", "fool", "judge", "load_model", "train", "wrap"]
+__all__ = ["__version__", "attack", "attacks", "audit", "fool", "judge", "load_model", "studies", "train", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,47 @@
+"""Where one line of a study works with one seed: its settings, its folder, data and trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hoodwink.data.load import load
+from hoodwink.data.resident import Resident, resident
+from hoodwink.runs import RECORD, Run
+from hoodwink.training.recipes import Recipe
+from hoodwink.training.run import Watch, train
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One line with one seed.
+
+    settings: resolved, `desk["rate"]` is one of them. folder: what stays there between two runs spares the second its work. quick: few
+    pictures; nothing but the settings depends on it.
+    """
+
+    line: str
+    settings: dict[str, Any]
+    seed: int
+    folder: Path
+    device: str = "cpu"
+    quick: bool = False
+    say: Callable[[str], None] = field(default=lambda _: None)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.settings[name]
+
+    def pictures(self, split: str, name: str = "data") -> Resident:
+        """A split of the data set that the setting `name` names, on the device; DataError."""
+        return resident(load(f"{self.settings[name]}:{split}"), self.device)
+
+    def train(self, recipe: Recipe, name: str = "network", *, tensorboard: bool = False) -> Run:
+        """Train by a recipe, with the desk's seed, in the folder `name`; one that was stopped goes on, a finished one is only read."""
+        folder = self.folder / name
+        resume = (folder / RECORD).is_file()
+        told = Watch(epoch=lambda epoch: self.say(f"{self.line}, seed {self.seed}: epoch {epoch.epoch} of {recipe.epochs}"))
+        return train(
+            recipe.changed({"seed": self.seed}), out=folder, device=self.device, resume=resume, tensorboard=tensorboard, watch=told
+        )
