@@ -94,7 +94,7 @@ def test_get_converts_keeps_and_verifies(run: Run, digits: Path, tmp_path: Path)
     [
         (
             ("get", "mnits"),
-            "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs; did you mean mnist?",
+            "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64; did you mean mnist?",
         ),
         (("get", "cifar10"), "not asked, HOODWINK_OFFLINE is set"),
         (("get",), "Missing argument 'NAME'"),

@@ -8,7 +8,7 @@ import pytest
 from hoodwink.data.cards import DataError
 from hoodwink.data.clients import CLIENTS
 from hoodwink.data.load import load
-from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, DOGS, FASHION_MNIST, MNIST, Row, find_row
+from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, DOGS, FASHION_MNIST, MNIST, STAND_INS, Row, find_row
 from hoodwink.pictures.write import encode_png
 
 from .conftest import REAL, as_json, idx, planes, sheet, zipped
@@ -52,6 +52,7 @@ def test_the_packages_that_hold_a_set() -> None:
         "fashion-mnist": [("apt-get", "dataset-fashion-mnist")],
         "digits": [],
         "dogs": [],
+        **{row.card.name: [] for row in STAND_INS},
     }
 
 
@@ -153,8 +154,20 @@ def test_the_real_sets(spec: str, first: list[int], counts: list[int], monkeypat
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert find_row("mnist") is MNIST
     with pytest.raises(
-        DataError, match="no data set 'cifar'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs; did you mean cifar10?"
+        DataError, match="no data set 'cifar'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64; did you mean cifar10?"
     ):
         find_row("cifar")
-    with pytest.raises(DataError, match="the data sets are cifar10, mnist, fashion-mnist, digits, dogs$"):
+    with pytest.raises(DataError, match="the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64$"):
         find_row("xyz")
+
+
+@pytest.mark.parametrize("row", STAND_INS, ids=lambda row: row.card.name)
+def test_a_stand_in_holds_the_digits_in_another_shape(row: Row) -> None:
+    small = [load(f"digits:{split}") for split in ("train", "test")]
+    large = [load(f"{row.card.name}:{split}") for split in ("train", "valid", "test")]
+    labels = np.concatenate([np.asarray(data.labels) for data in large])
+    np.testing.assert_array_equal(labels, np.concatenate([np.asarray(data.labels) for data in small]))
+    side, _, channels = row.card.shape
+    first, shown = small[0].pictures[0], large[0].pictures[0]
+    assert shown.shape == (side, side, channels) and (shown == shown[..., :1]).all()
+    assert abs(float(shown.mean()) - float(first.mean())) < 3, "enlarged, not changed"

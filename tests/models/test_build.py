@@ -19,7 +19,7 @@ def test_rows_of_the_table_are_built(name: str) -> None:
 def test_what_cannot_be_built_is_said() -> None:
     assert not can_build("python:mine:make")
     with pytest.raises(
-        ModelError, match="no network 'resnet3b'; known are efficientnet-lite0, resnet2b, cnn, mlp, convnet, fast, timm:NAME"
+        ModelError, match="no network 'resnet3b'; known are efficientnet-lite0, resnet2b, cnn, mlp, convnet, fast, residual, timm:NAME"
     ):
         build("resnet3b", {})
     with pytest.raises(ModelError, match="cannot be built with the arguments {'colour': 3}"):

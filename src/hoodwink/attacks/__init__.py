@@ -5,10 +5,11 @@ from hoodwink.attacks.climb import climb
 from hoodwink.attacks.ddn import ddn
 from hoodwink.attacks.fgsm import fgsm
 from hoodwink.attacks.fmn import fmn
+from hoodwink.attacks.noise import noise
 from hoodwink.attacks.pgd import pgd
 from hoodwink.attacks.queries import Queries
 from hoodwink.attacks.shrink import shrink
 from hoodwink.attacks.square import square
 from hoodwink.attacks.table import ATTACKS
 
-__all__ = ["ATTACKS", "Queries", "apgd", "climb", "ddn", "fgsm", "fmn", "pgd", "shrink", "square"]
+__all__ = ["ATTACKS", "Queries", "apgd", "climb", "ddn", "fgsm", "fmn", "noise", "pgd", "shrink", "square"]

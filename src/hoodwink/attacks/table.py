@@ -12,6 +12,7 @@ from hoodwink.attacks.climb import climb
 from hoodwink.attacks.ddn import ddn
 from hoodwink.attacks.fgsm import fgsm
 from hoodwink.attacks.fmn import fmn
+from hoodwink.attacks.noise import noise
 from hoodwink.attacks.pgd import pgd
 from hoodwink.attacks.shrink import shrink
 from hoodwink.attacks.square import square
@@ -47,6 +48,7 @@ ATTACKS = {
         Row(shrink, "minimal", ("linf", "l2", "l1", "l0"), "gradient", "this project: docs/explanation/rounding.md"),
         Row(ddn, "minimal", ("l2",), "gradient", "Rony et al. 2019, arXiv:1811.09600"),
         Row(fmn, "minimal", ("linf", "l2", "l1", "l0"), "gradient", "Pintor et al. 2021, arXiv:2102.12827"),
+        Row(noise, "minimal", ("l2",), "gradient", "the course this project began with: optimised noise"),
         Row(square, "budget", ("linf", "l2"), "scores", "Andriushchenko et al. 2020, arXiv:1912.00049"),
     )
 }

@@ -147,6 +147,17 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     return found if len(found) > 1 else found[0]
 
 
+def pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Settings: "rate=0.1"."""
+    found = {}
+    for text in value:
+        name, equals, setting = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"a setting and its value were wanted, not {text!r}; type --set rate=0.1")
+        found[name.replace("-", "_")] = setting
+    return found
+
+
 def sides(ctx: click.Context, param: click.Parameter, value: str | None) -> int | tuple[int, int] | None:
     """A side, or height and width, in pixels: "224", "224x192"."""
     if value is None:

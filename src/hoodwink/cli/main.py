@@ -28,6 +28,7 @@ VERBS = {
     "merge": ("hoodwink.cli.merge", "Join the shards of an audit."),
     "train": ("hoodwink.cli.train", "Train a network by a recipe."),
     "recipes": ("hoodwink.cli.train", "List the recipes, and the settings of one."),
+    "study": ("hoodwink.cli.study", "Answer questions of deep learning on real data."),
     "data": ("hoodwink.cli.data", "List data sets, show their cards, fetch and check them."),
     "model": ("hoodwink.cli.model", "List networks and show their cards."),
     "check": ("hoodwink.cli.check", "Say what is wrong in a student's own NumPy layers."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hoodwink.cli.common import takes_talk
+from hoodwink.cli.common import pairs, takes_talk
 from hoodwink.cli.talk import INTERRUPTED, Talk
 from hoodwink.runs import Run, one_line
 
@@ -20,22 +20,11 @@ if TYPE_CHECKING:
 DEFAULT_OUT = "hoodwink-train"  # as training.run has it, which --help must not import
 
 
-def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """Settings: "rate=0.1"."""
-    found = {}
-    for text in value:
-        name, equals, setting = text.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"a setting and its value were wanted, not {text!r}; type --set rate=0.1")
-        found[name.replace("-", "_")] = setting
-    return found
-
-
 @click.command("train", epilog="\b\nExample:\n  hoodwink train digits-mlp --out hoodwink-digits --force")
 @click.argument("recipe", required=False, metavar="[RECIPE]")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Times through the training pictures, instead of the recipe's.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of weights, order and augmentation.")
-@click.option("--set", "settings", multiple=True, metavar="K=V", callback=_pairs, help="Another setting of the recipe. May be repeated.")
+@click.option("--set", "settings", multiple=True, metavar="K=V", callback=pairs, help="Another setting of the recipe. May be repeated.")
 @click.option("--out", default=DEFAULT_OUT, show_default=True, metavar="DIR", help="The run folder, which is a model folder, too.")
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
 @click.option("--resume", metavar="RUN", help="Go on with the run in this folder; the recipe and its settings are its own.")

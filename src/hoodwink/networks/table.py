@@ -12,6 +12,7 @@ from hoodwink.networks.convnet import convnet
 from hoodwink.networks.efficientnet_lite import efficientnet_lite0, our_key
 from hoodwink.networks.fast import fast
 from hoodwink.networks.mlp import mlp
+from hoodwink.networks.residual import residual
 from hoodwink.networks.resnet import resnet2b
 
 
@@ -35,4 +36,5 @@ NETWORKS = {
     "mlp": Row(mlp, (28, 28), channels=1),
     "convnet": Row(convnet, (28, 28), channels=1),
     "fast": Row(fast, (32, 32)),
+    "residual": Row(residual, (64, 64)),
 }

@@ -25,20 +25,24 @@ def descend(
     mean: tuple[float, ...],
     std: tuple[float, ...],
     loss: Loss = F.cross_entropy,
+    vary: Callable[[Tensor, int], Tensor] = lambda pictures, step: pictures,
 ) -> Iterator[float]:
     """Take steps without end, each on the next batch of an order that the seed gives; yields the loss after each.
 
-    mean, std: for each channel of pictures in [0, 1], (0,) and (1,) leave them as they are. Who asks for a step may look at the network
+    mean, std: for each channel of pictures in [0, 1], (0,) and (1,) leave them as they are. vary: changes a batch's uint8 pictures N x C x H
+    x W before that, given the number of the step. Who asks for a step may look at the network
     in between, in evaluation mode too: each step sets it back.
     """
+    step = 0
     for epoch in count():
         for indices in batches(len(data), batch, seed=seed, epoch=epoch):
             pictures, labels = data.take(indices)
             network.train()
-            value = loss(network(normalised(pictures, mean, std)), labels)
+            value = loss(network(normalised(vary(pictures, step), mean, std)), labels)
             optimiser.zero_grad()
             torch.autograd.backward(value)
             optimiser.step()
+            step += 1
             yield value.item()
 
 

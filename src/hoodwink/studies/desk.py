@@ -10,7 +10,7 @@ from typing import Any
 from hoodwink.data.load import load
 from hoodwink.data.resident import Resident, resident
 from hoodwink.runs import RECORD, Run
-from hoodwink.training.recipes import Recipe
+from hoodwink.training.recipes import Recipe, find_recipe
 from hoodwink.training.run import Watch, train
 
 
@@ -36,6 +36,11 @@ class Desk:
     def pictures(self, split: str, name: str = "data") -> Resident:
         """A split of the data set that the setting `name` names, on the device; DataError."""
         return resident(load(f"{self.settings[name]}:{split}"), self.device)
+
+    def recipe(self, *others: str) -> Recipe:
+        """The recipe that the setting `recipe` names, with all the desk's settings in it but those `others`, which are the study's own."""
+        own = {name: value for name, value in self.settings.items() if name not in ("recipe", *others)}
+        return find_recipe(self["recipe"]).changed(own)
 
     def train(self, recipe: Recipe, name: str = "network", *, tensorboard: bool = False) -> Run:
         """Train by a recipe, with the desk's seed, in the folder `name`; one that was stopped goes on, a finished one is only read."""

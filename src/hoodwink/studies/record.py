@@ -48,8 +48,8 @@ class Mark:
 class Line:
     """One way to do it: "source" is what the course does, its mistakes included, "better" what a good engineer would do.
 
-    settings: all that its numbers depend on. quick: those that `--quick` changes. fixed: nothing in it is drawn at random, one seed
-    says all. minutes: of one seed at full size on two cores.
+    settings: all that its numbers depend on. quick: those that `--quick` changes. fixed: one seed is enough, for nothing in it is drawn
+    at random, or because it takes over half an hour, which its help then says. minutes: of one seed at full size on two cores.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Line:
         found = {**self.settings, **(self.quick if quick else {})}
         for key, value in changes.items():
             line, dot, name = key.rpartition(".")
-            if (not dot or line == self.name) and name in found:
+            if (not dot or _flat(line) == _flat(self.name)) and name in found:
                 found[name] = _as(found[name], name, value)
         return found
 
@@ -75,7 +75,7 @@ class Study:
     """One question, answered by one command on real data.
 
     run: one line with one seed -> its numbers, at the desk that holds the settings. tell: the numbers of all lines and seeds -> figures,
-    tables and sentences. help: what is done and why, paragraphs for the docs page. private: its pictures are not to be published.
+    tables and sentences. help: what is done and why, paragraphs for the docs page.
     """
 
     name: str
@@ -91,10 +91,15 @@ class Study:
         known = [name for line in self.lines for name in line.settings]
         known += [f"{line.name}.{name}" for line in self.lines for name in line.settings]
         for key in changes:
-            if key not in known:
+            if _flat(key) not in map(_flat, known):
                 near = get_close_matches(key, known, n=3) or sorted(set(known))
                 raise StudyError(f"{self.name} has no setting {key!r}; it has, for example, {', '.join(near)}")
         return {line.name: line.resolved(quick, changes) for line in self.lines}
+
+
+def _flat(name: str) -> str:
+    """A name as it is typed: dashes and underscores are the same."""
+    return name.replace("-", "_")
 
 
 def _as(present: Any, name: str, value: Any) -> Any:

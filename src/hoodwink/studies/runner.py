@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -23,6 +24,7 @@ from hoodwink.studies.table import find_study
 
 DEFAULT_OUT = "hoodwink-studies"
 SEEDS = 3
+WORK = "work"  # what lines keep for themselves: trained networks
 
 
 def run(
@@ -58,7 +60,7 @@ def run(
     for seed in range(max(map(len, chosen.values()))):
         for line in study.lines:
             if seed in chosen[line.name]:
-                desk = Desk(line.name, lines[line.name], seed, folder / "work" / f"{line.name}-{seed}", device, quick, say)
+                desk = Desk(line.name, lines[line.name], seed, folder / WORK / f"{line.name}-{seed}", device, quick, say)
                 founds[line.name].append(_cell(found, study, desk))
     return _finish(found, study, {line.name: _answer(line, lines, founds) for line in study.lines}, wanted)
 
@@ -93,9 +95,9 @@ def _open(folder: Path, wanted: Mapping[str, Any], force: bool, device: str, arg
 
 
 def _forget(folder: Path) -> None:
-    """Let trainings that are there be begun anew, too."""
-    for record in sorted(folder.glob(f"work/*/**/{RECORD}")):
-        record.unlink()
+    """Remove the trainings of the study that is there: they are to be begun anew, too."""
+    if (folder / RECORD).is_file() and Run.open(folder).record.get("command") == "study":
+        shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
 def _cell(found: Run, study: Study, desk: Desk) -> Found:
