@@ -1,6 +1,6 @@
 """What rounding costs: the same search in floats, rounded once at the end, against the search on whole levels.
 
-python benchmarks/rounding.py [--steps 100] [--out docs/results/rounding]
+python benchmarks/rounding.py [--steps 100] [--out docs/results/float-rounding]
 
 Per photo, with the same number of gradient evaluations: in floats on the network's own 224 x 224 picture, in floats on the photo
 through torch's antialiased resize, and on the photo's whole levels. Each float result is then rounded once, written as PNG and judged
@@ -14,8 +14,6 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,82 +22,22 @@ import numpy as np
 import PIL
 import skimage.data
 import torch
-from torch import Tensor
 
 import hoodwink as hw
-from hoodwink.attacks.climb import upward
-from hoodwink.attacks.norms import NORMS
-from hoodwink.attacks.objectives import Goal, named
-from hoodwink.attacks.queries import Queries
-from hoodwink.attacks.shrink import downward
-from hoodwink.attacks.spaces import Pixels
+from hoodwink.attacks.objectives import named
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import distances
 from hoodwink.pictures.resample import vertical_first
+from hoodwink.studies.photos import as_picture
+from hoodwink.studies.rounding import FloatView, enlarged, rounded, search_in_floats
 
 PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 TARGET, CONFIDENCE = "strawberry", 0.9
-FREE = "free"  # the L2 norm off the grid
 Levels = np.ndarray[Any, np.dtype[np.uint8]]
-
-
-def free_extreme(direction: Tensor, radius: float, low: Tensor, high: Tensor) -> Tensor:
-    """The change of L2 size `radius` ([0, 1] units) along a direction, inside low..high, in floats: what norms.py does before it rounds."""
-    small, large = 0.0, 256 / max(float(direction.abs().max()), 1e-30)
-    for _ in range(40):
-        middle = (small + large) / 2
-        size = float(torch.linalg.vector_norm((direction * middle).clamp(low, high))) / 255
-        small, large = (middle, large) if size <= radius else (small, middle)
-    return (direction * small).clamp(low, high)
-
-
-@dataclass(frozen=True)
-class FloatView:
-    """The network as a function of a float picture, with torch's antialiased resize in the place of Pillow's (none at model size)."""
-
-    model: Model
-    at_model_size: bool
-
-    def __call__(self, pictures: Tensor) -> Tensor:
-        wanted = self.model.card.input
-        if not self.at_model_size:
-            spot = wanted.geometry(*pictures.shape[2:])
-            pictures = torch.nn.functional.interpolate(pictures, size=spot.resized, mode=wanted.filter, antialias=True)
-            pictures = pictures[:, :, spot.top : spot.top + spot.size[0], spot.left : spot.left + spot.size[1]]
-        mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (wanted.mean, wanted.std))
-        return self.model.outputs(pictures.sub(mean).div(std))
-
-
-def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int) -> tuple[Tensor, float]:
-    """The smallest float change found, 1 x C x H x W in levels, and the target's confidence in floats."""
-    queries, space = Queries(view), Pixels(as_picture(levels))
-    trail = upward(queries, space, goal, steps=steps, generator=torch.Generator().manual_seed(0))
-    trail = downward(queries, space, goal, trail, norm=FREE, steps=steps - queries.gradients)
-    return trail.change, 1 / (1 + float(np.exp(-trail.value)))
-
-
-def as_picture(levels: Levels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None].float() / 255
-
-
-def rounded(levels: Levels, change: Tensor) -> Levels:
-    out = torch.from_numpy(levels.copy()) + change[0].permute(1, 2, 0).round()
-    return out.clamp(0, 255).to(torch.uint8).numpy()
 
 
 def confidence(levels: Levels, model: Model, at_model_size: bool) -> float:
     return hw.judge(levels, model, at_model_size=at_model_size).confidence(TARGET)
-
-
-def enlarged(levels: Levels, change: Tensor, holds: Callable[[Levels], bool]) -> tuple[float, Levels]:
-    """The smallest factor (to 1 %) by which the float change must grow so that its rounded file holds, and that file's levels."""
-    factor = 1.0
-    while factor < 30:
-        grown = rounded(levels, change * factor)
-        if holds(grown):
-            return factor, grown
-        factor *= 1.01
-    raise SystemExit("no factor below 30 makes the rounded file hold")
 
 
 def float_record(levels: Levels, model: Model, steps: int, at_model_size: bool) -> dict[str, Any]:
@@ -192,9 +130,8 @@ def measure(name: str, model: Model, steps: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=100, help="gradient evaluations a search")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/rounding"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/float-rounding"))
     options = parser.parse_args()
-    NORMS[FREE] = replace(NORMS["l2"], name=FREE, extreme=free_extreme)
     model = hw.load_model("efficientnet-lite0")
     rows = []
     for name in PHOTOS:

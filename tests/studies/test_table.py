@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_a_record_is_whole(name: str) -> None:
     assert study.name == name and study.question.endswith("?") and study.help.endswith(".")
     assert len({line.name for line in study.lines}) == len(study.lines)
     for line in study.lines:
+        assert re.fullmatch("[a-z0-9-]+", line.name), "it is typed in --set LINE.K=V"
         assert set(line.quick) <= set(line.settings), "--quick changes settings that there are"
         assert line.help.endswith(".") and line.minutes >= 0
         assert all(mark.floor is not None or mark.reference is not None or mark.goal is not None for mark in line.marks)

@@ -151,7 +151,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
             held = f"in the file {names[answer.series('label of the file')[0]]}"
             show(shown.panels[3 * row + 1], after, f"step {answer.series('at step')[0][-1]}: {names[end]}, {held}")
             show(shown.panels[3 * row + 2], difference(before, after), "the change, enlarged")
-    caption = "The score and the probability of each class of the first test picture, step by step, until its label changes."
+    caption = "The score and the probability of each class of the first test picture, step by step, until its label changes or the steps are spent."
     return Story(
         findings=[_sentence(line, answer) for line, answer in answers.items()],
         figures=[
@@ -194,7 +194,7 @@ def _table(answers: Mapping[str, Answer]) -> Table:
 
 
 _SETTINGS = {"recipe": "mnist-mlp", "data": "mnist", "validation": 10_000, "epochs": 5, "pictures": 100}
-_QUICK = {"data": "digits-28", "validation": 200, "epochs": 10, "pictures": 30, "steps": 200}
+_QUICK = {"data": "digits-28", "validation": 200, "epochs": 6, "pictures": 20, "steps": 200}
 
 ASCEND_INPUT = Study(
     name="ascend-input",

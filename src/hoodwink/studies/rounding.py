@@ -23,14 +23,13 @@ from hoodwink.attacks.shrink import downward
 from hoodwink.attacks.spaces import Pixels
 from hoodwink.evidence.judge import judge
 from hoodwink.fooling import fool
-from hoodwink.models.load import load_model
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import Levels, distances
 from hoodwink.pictures.write import encode_png
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import COLOURS, name, page
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
-from hoodwink.studies.photos import OTHERS, photo
+from hoodwink.studies.photos import OTHERS, as_picture, network, photo
 from hoodwink.studies.record import Line, Mark, Study
 
 FREE = "free"  # the L2 norm off the grid
@@ -85,12 +84,7 @@ def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int) ->
 
 def probability(log_odds: float) -> float:
     """p with log(p / (1 - p)) = log_odds."""
-    return 1 / (1 + math.exp(-log_odds))
-
-
-def as_picture(levels: Levels) -> Tensor:
-    """uint8 H x W x C to 1 x C x H x W in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None].float() / 255
+    return (1 + math.tanh(log_odds / 2)) / 2
 
 
 def rounded(levels: Levels, change: Tensor) -> Levels:
@@ -109,16 +103,17 @@ def enlarged(levels: Levels, change: Tensor, holds: Callable[[Levels], bool], mo
         factor *= 1.01
 
 
-def attempt(desk: Desk, model: Model, levels: Levels, asked: float, path: Path) -> tuple[dict[str, float], Levels]:
-    """One photo made the target with the confidence asked, and written: what memory says and what the file says; the change, levels."""
+def attempt(desk: Desk, model: Model, source: Levels, asked: float, path: Path) -> tuple[dict[str, float], np.ndarray[Any, Any]]:
+    """One photo made the target with the confidence asked, and written: what memory and the file say of it; the change's size, levels."""
     target, steps, whole = desk["target"], desk["steps"], desk["at_model_size"]
+    levels = model.see(source) if whole else source
 
     def read(held: Levels) -> float:
         path.write_bytes(encode_png(held))
         return judge(path, model, at_model_size=whole).confidence(target)
 
     if desk["way"] == "whole levels":
-        found = fool(levels, target=target, model=model, confidence=asked, steps=steps, at_model_size=whole)
+        found = fool(source, target=target, model=model, confidence=asked, steps=steps, at_model_size=whole)
         held, memory, change = found.picture, probability(found.history[-1].objective), found.picture.astype(float) - levels
     else:
         floats, memory = search_in_floats(levels, FloatView(model, whole), named(model.find(target), asked), steps)
@@ -130,12 +125,11 @@ def attempt(desk: Desk, model: Model, levels: Levels, asked: float, path: Path) 
 
 
 def run(desk: Desk) -> Found:
-    model = load_model(desk["network"])
+    model = network(desk["network"], desk["side"])
     rows, shares = list[dict[str, Any]](), list[list[float]]()
     for title, asked in product(desk["photos"].split(","), desk["confidences"]):
         desk.say(f"{desk.line}: {title}, confidence {asked:g}")
-        levels = model.see(photo(title)) if desk["at_model_size"] else photo(title)
-        row, change = attempt(desk, model, levels, asked, desk.folder / f"{title.replace('/', '-')}-{asked:g}.png")
+        row, change = attempt(desk, model, photo(title), asked, desk.folder / f"{title.replace('/', '-')}-{asked:g}.png")
         rows.append({"photo": title, **row, "lost": float((change[change > 0] < 0.5).mean())})
         shares.append((np.histogram(change, EDGES)[0] / change.size).tolist())
     values = {"files that hold, share": fmean(row["from the file"] >= row["asked"] for row in rows)}
@@ -168,7 +162,9 @@ def tell(answers: Mapping[str, Answer]) -> Story:
         name(ask, "confidence asked", "confidence from the file", "A dot a photo, lines their mean")
         name(sizes, "photo", "L2 of the file, [0, 1] units", f"Confidence asked: {middle:g}")
         name(change, "size of the change, levels", "share of subpixels", "What is left of the dashed line is lost")
-    caption = "Left what the judge reads from the saved files; in the middle what the change costs; right how large the changes are."
+    caption = (
+        "Left what the judge reads from the saved files; in the middle what the change costs; right how large the changes are (0 too)."
+    )
     return Story([_sentence(line, answer) for line, answer in answers.items()], [Figure("saved", caption, figure.png)], [_table(answers)])
 
 
@@ -209,8 +205,9 @@ def _line(title: str, way: str, help: str, *marks: Mark) -> Line:
         "confidences": (0.5, 0.9, 0.99),
         "steps": 100,
         "at_model_size": True,
+        "side": 0,
     }
-    quick = {"photos": "cat", "confidences": (0.5,), "steps": 25}
+    quick = {"photos": "cat", "confidences": (0.5,), "steps": 22, "side": 96}
     return Line(name=title, help=help, settings=settings, quick=quick, marks=marks, fixed=True, minutes=1.5)
 
 
@@ -226,10 +223,10 @@ ROUNDING = Study(
         "named, with commas between."
     ),
     lines=(
-        _line("floats, rounded once", "rounded", "The smallest change in floats that reaches the confidence in memory; then the file."),
-        _line("floats, enlarged", "enlarged", "The same, made larger by 1 % and again, up to twice, until what the judge reads holds."),
+        _line("rounded-once", "rounded", "The smallest change in floats that reaches the confidence in memory; then the file."),
+        _line("enlarged", "enlarged", "The same, made larger by 1 % and again, up to twice, until what the judge reads holds."),
         _line(
-            "whole levels",
+            "whole-levels",
             "whole levels",
             "The search of `hoodwink fool`: every picture it tries is one that a file can hold.",
             Mark(measure="files that hold, share", floor=1.0),

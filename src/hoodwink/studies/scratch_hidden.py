@@ -58,11 +58,11 @@ SCRATCH_HIDDEN = Study(
             help="He's start, momentum, a cosine schedule, mirrored and shifted pictures, a penalty.",
             settings=SETTINGS
             | CHANNELS
-            | {"hidden": (1000, 500), "scale": "he", "epochs": 60, "rate": 0.01, "decay": 1.0, "schedule": "cosine"}
+            | {"hidden": (1000, 500), "scale": "he", "epochs": 40, "rate": 0.01, "decay": 1.0, "schedule": "cosine"}
             | {"momentum": 0.9, "reg": 5e-4, "flip": True, "shift": 2},
             quick=QUICK | {"hidden": (100, 50)},
             marks=(Mark(measure="test accuracy", reference=0.5454, floor=0.58), SAVED),
-            minutes=8.0,
+            minutes=5.0,
         ),
     ),
     run=run,

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from hoodwink.studies.affine_fit import AFFINE_FIT
+from hoodwink.studies.ascend_input import ASCEND_INPUT
+from hoodwink.studies.binary_functions import BINARY_FUNCTIONS
 from hoodwink.studies.cifar_cnn import CIFAR_CNN
 from hoodwink.studies.cifar_fast import CIFAR_FAST
+from hoodwink.studies.conv_shapes import CONV_SHAPES
+from hoodwink.studies.fgsm_sweep import FGSM_SWEEP
+from hoodwink.studies.fool_photo import FOOL_PHOTO
+from hoodwink.studies.masked_gradient import MASKED_GRADIENT
 from hoodwink.studies.neuron import NEURON
+from hoodwink.studies.noise_attack import NOISE_ATTACK
 from hoodwink.studies.record import Study, StudyError
 from hoodwink.studies.regularisers import REGULARISERS
+from hoodwink.studies.rounding import ROUNDING
 from hoodwink.studies.scratch_hidden import SCRATCH_HIDDEN
 from hoodwink.studies.scratch_linear import SCRATCH_LINEAR
 
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
+        FOOL_PHOTO,
+        MASKED_GRADIENT,
+        ROUNDING,
+        ASCEND_INPUT,
         NEURON,
         CIFAR_CNN,
         CIFAR_FAST,
         REGULARISERS,
         SCRATCH_LINEAR,
         SCRATCH_HIDDEN,
+        AFFINE_FIT,
+        BINARY_FUNCTIONS,
+        CONV_SHAPES,
+        NOISE_ATTACK,
+        FGSM_SWEEP,
     )
 }
 
