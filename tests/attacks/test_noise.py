@@ -59,7 +59,7 @@ def test_it_settles_where_decay_and_gradient_are_in_balance(decay: float) -> Non
     gains = np.array([[[[4.0, -2.0], [0.0, 1.0]]]]) / 255  # by the level
     need, slope = 0.4, 255 * float(np.linalg.norm(gains))  # of the margin, by [0, 1] units
     network, grey, labels = line(gains, need)
-    made = noise(network, grey, labels, target=1 - labels, steps=4000, step_size=1e-3, weight_decay=decay, last=True, free=True)
+    made = noise(network, grey, labels, target=1 - labels, steps=1000, step_size=3e-3, weight_decay=decay, last=True, free=True)
     # On a linear network the gradient of -log sigmoid(m), m = slope d - need, is slope (1 - sigmoid(m)), and decay d is what holds it.
     low, high = 0.0, slope / decay
     for _ in range(60):

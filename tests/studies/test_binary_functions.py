@@ -17,7 +17,7 @@ def asked(line: str, seed: int = 0) -> Found:
     return run(Desk(line, dict(next(one for one in BINARY_FUNCTIONS.lines if one.name == line).settings), seed, Path()))
 
 
-@pytest.mark.parametrize(("line", "counts"), [("two inputs", (16, 6, 14, 16)), ("three inputs", (256, 8, 104, 256))])
+@pytest.mark.parametrize(("line", "counts"), [("two-inputs", (16, 6, 14, 16)), ("three-inputs", (256, 8, 104, 256))])
 def test_the_counts(line: str, counts: tuple[int, ...]) -> None:
     found = asked(line)
     assert tuple(found.values[name] for name in ("functions", *KINDS)) == counts
@@ -43,7 +43,7 @@ def test_an_answer_that_is_wrong_is_not_counted() -> None:
 
 
 def test_tables_of_more_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk("more inputs", {"inputs": (4, 5), "tables": 3}, 1, Path())
+    desk = Desk("more-inputs", {"inputs": (4, 5), "tables": 3}, 1, Path())
     found = drawn(desk).values
     assert found["functions"] == 6 and found["computed wrongly"] == 0 and found["hidden units, share of 2^(n - 1), most"] <= 1
     monkeypatch.setattr("hoodwink.studies.binary_functions.two_layers", lambda table: two_layers(tuple(1 - bit for bit in table)))

@@ -74,6 +74,15 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
     assert run(make(again), out=tmp_path / "run", force=True).lines == whole.lines and len(again.asked) == 4
 
 
+def test_more_seeds_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+    whole = run(make(Counted()), out=tmp_path / "whole")
+    run(make(Counted()), out=tmp_path / "run", seeds=1)
+    more = Counted()
+    assert run(make(more), out=tmp_path / "run").lines == whole.lines and more.asked == [("source", 1), ("source", 2)]
+    fewer = Counted()
+    assert run(make(fewer), out=tmp_path / "run", seeds=2).line("source").seeds == (0, 1) and not fewer.asked
+
+
 def test_numbers_seeds_and_floors(tmp_path: Path) -> None:
     result = run(make(Counted()), out=tmp_path / "run", seeds=2)
     drawn = result.measured("source", "drawn")

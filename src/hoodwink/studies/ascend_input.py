@@ -92,7 +92,7 @@ def ascend(network: Network, pictures: Tensor, labels: Tensor, *, way: str, size
 
 
 def run(desk: Desk) -> Found:
-    trained = desk.train(desk.recipe("pictures", "way", "size", "steps"))
+    trained = desk.train(desk.recipe("pictures", "way", "size", "steps"), shared=True)
     model = load_model(trained.directory, device=desk.device)
     network, data = _view(model), desk.pictures("test")
     with torch.no_grad():

@@ -106,11 +106,11 @@ def run(desk: Desk) -> Found:
 
 
 def tell(answers: Mapping[str, Answer]) -> Story:
-    many, deep = answers["more inputs"], answers["depth"]
+    many, deep = answers["more-inputs"], answers["depth"]
     return Story(
         findings=[
-            *(_counts(line, answers[line]) for line in ("two inputs", "three inputs")),
-            *(_parity(line, answers[line]) for line in ("two inputs", "three inputs")),
+            *(_counts(line, answers[line]) for line in ("two-inputs", "three-inputs")),
+            *(_parity(line, answers[line]) for line in ("two-inputs", "three-inputs")),
             (
                 f"Of {many.mean('functions'):,.0f} tables drawn of {min(many.settings['inputs'])} to {max(many.settings['inputs'])} inputs "
                 f"two layers compute {many.mean('computed wrongly'):.0f} wrongly."
@@ -123,7 +123,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
             ),
         ],
         figures=[
-            Figure("functions", "The 16 functions of two bits (dark: 1), and the least that computes each.", _grids(answers["two inputs"])),
+            Figure("functions", "The 16 functions of two bits (dark: 1), and the least that computes each.", _grids(answers["two-inputs"])),
             Figure("matrices", "A deep linear network's matrices, and their product: the one layer that it is.", _product(deep)),
         ],
         tables=[
@@ -202,7 +202,7 @@ BINARY_FUNCTIONS = Study(
     ),
     lines=(
         Line(
-            name="two inputs",
+            name="two-inputs",
             help="All 16 functions.",
             settings={"what": "every table", "inputs": 2},
             marks=(
@@ -213,14 +213,14 @@ BINARY_FUNCTIONS = Study(
             fixed=True,
         ),
         Line(
-            name="three inputs",
+            name="three-inputs",
             help="All 256 functions.",
             settings={"what": "every table", "inputs": 3},
             marks=(Mark(measure=KINDS[0], floor=8), Mark(measure=KINDS[1], floor=104), Mark(measure=KINDS[2], floor=256)),
             fixed=True,
         ),
         Line(
-            name="more inputs",
+            name="more-inputs",
             help="Tables drawn at random, by two layers.",
             settings={"what": "tables drawn", "inputs": (4, 5, 6, 7, 8), "tables": 40},
             quick={"tables": 10},

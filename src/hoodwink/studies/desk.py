@@ -42,9 +42,12 @@ class Desk:
         own = {name: value for name, value in self.settings.items() if name not in ("recipe", *others)}
         return find_recipe(self["recipe"]).changed(own)
 
-    def train(self, recipe: Recipe, name: str = "network", *, tensorboard: bool = False) -> Run:
-        """Train by a recipe, with the desk's seed, in the folder `name`; one that was stopped goes on, a finished one is only read."""
-        folder = self.folder / name
+    def train(self, recipe: Recipe, name: str = "network", *, shared: bool = False, tensorboard: bool = False) -> Run:
+        """Train by a recipe, with the desk's seed, in the folder `name`; one that was stopped goes on, a finished one is only read.
+
+        shared: the lines of the study that train by this very recipe share the network.
+        """
+        folder = self.folder.parent / f"shared-{self.seed}" / name if shared else self.folder / name
         resume = (folder / RECORD).is_file()
         told = Watch(epoch=lambda epoch: self.say(f"{self.line}, seed {self.seed}: epoch {epoch.epoch} of {recipe.epochs}"))
         return train(

@@ -18,7 +18,7 @@ from hoodwink.studies.desk import Desk
 from hoodwink.studies.dogs_cnn import RECIPES
 from hoodwink.studies.draw import COLOURS, name, page, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
-from hoodwink.studies.reasons import REASONS, SHARE, measured, rank_correlation, ranks, reason, small
+from hoodwink.studies.reasons import REASONS, SHARE, rank_correlation, reason, strangeness
 from hoodwink.studies.record import Line, Mark, Study, StudyError
 
 SOURCE = {"train": 7665, "valid": 2000, "test": 555}  # the source's own set, which is not public
@@ -57,21 +57,17 @@ def run(desk: Desk) -> Found:
     answers = logits(model.network, test.pictures, mean=model.card.input.mean, std=model.card.input.std).cpu()
     labels = test.labels.cpu()
     losses = F.cross_entropy(answers, labels, reduction="none")
-    strange, hard = torch.zeros(len(labels), len(REASONS)), list[int]()
-    together = dict.fromkeys(REASONS, 0.0)
-    for breed in range(len(classes)):
-        here = torch.nonzero(labels == breed)[:, 0]
-        usual = small(train.pictures[train.labels == breed].cpu())
-        strange[here] = ranks(measured(small(test.pictures.cpu()[here]), usual))
-        for column, one in enumerate(REASONS):
-            together[one] += rank_correlation(losses[here], strange[here, column]) / len(classes)
-        hard += here[losses[here].argsort(descending=True, stable=True)[:HARD]].tolist()
+    strange = strangeness(train.pictures.cpu(), train.labels.cpu(), test.pictures.cpu(), labels)
+    breeds = [torch.nonzero(labels == breed)[:, 0] for breed in range(len(classes))]
+    hard = torch.cat([here[losses[here].argsort(descending=True, stable=True)[:HARD]] for here in breeds]).tolist()
     values = {
         "test accuracy": trained.record["result"]["best"]["test_accuracy"],
         "pictures that there are twice": float(repeats(splits)),
-        **{f"{reason}: rank correlation with the loss": value for reason, value in together.items()},
-        **{f"{reason}: mean rank of the hard": float(strange[hard, k].mean()) for k, reason in enumerate(REASONS)},
     }
+    for k, one in enumerate(REASONS):
+        linked = [rank_correlation(losses[here], strange[here, k]) for here in breeds]
+        values[f"{one}: rank correlation with the loss"] = sum(linked) / len(linked)
+        values[f"{one}: mean rank of the hard"] = float(strange[hard, k].mean())
     said = [
         {
             "breed": classes[int(labels[k])],
@@ -83,7 +79,7 @@ def run(desk: Desk) -> Found:
         for k in hard
     ]
     # For the figures of who runs the study alone: ten test pictures of each breed, and the hard ones.
-    first = torch.cat([torch.nonzero(test.labels == breed)[:SHOWN, 0] for breed in range(len(classes))])
+    first = torch.cat([here[:SHOWN] for here in breeds]).tolist()
     pictures = {name: test.pictures[chosen].movedim(1, -1).cpu().numpy() for name, chosen in (("first", first), ("hard", hard))}
     return Found(values, {}, {**look(splits, classes), "hard": said}, pictures)
 
@@ -150,12 +146,12 @@ def _sheet(answer: Answer) -> Figure:
 
 
 def _hard(answers: Mapping[str, Answer]) -> Figure:
-    wanted = next(iter(answers.values())).settings["breed"]
+    wanted = " or ".join(dict.fromkeys(answer.settings["breed"] for answer in answers.values()))
     with page(len(answers), HARD, width=3.2 * HARD, height=3.7 * len(answers)) as figure:
         panels = iter(figure.panels)
         for line, answer in answers.items():
             for one, picture in zip(answer.series("hard")[0], answer.picture("hard"), strict=True):
-                if one["breed"] == wanted:
+                if one["breed"] == answer.settings["breed"]:
                     why = f"{line}: said to be {one['said']}, loss {one['loss']:.1f}\n{reason(one['ranks'])}"
                     show(next(panels), picture, why.replace("_", " "))
     caption = f"The three test pictures of {wanted} with the largest loss, one row for each network, and why."

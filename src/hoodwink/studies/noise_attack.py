@@ -205,7 +205,7 @@ def _table(answers: Mapping[str, Answer]) -> Table:
 
 _SETTINGS = {"data": "mnist", "iterations": 1000, "batch": 64, "rate": 0.001}
 _NOISE = {**_SETTINGS, "attack": "noise", "steps": 1000, "step_size": 0.01, "weight_decay": 1.0}
-_QUICK = {"data": "digits-28", "iterations": 40, "rate": 0.005, "steps": 20}
+_QUICK = {"data": "digits-28", "iterations": 30, "rate": 0.005, "steps": 10}
 NOISE_ATTACK = Study(
     name="noise-attack",
     question="Can optimised noise make a 5 a 3, and any digit any other?",

@@ -64,6 +64,15 @@ def ranks(values: Tensor) -> Tensor:
     return below / max(len(values) - 1, 1)
 
 
+def strangeness(known: Tensor, breeds: Tensor, pictures: Tensor, labels: Tensor) -> Tensor:
+    """The ranks, N x 3, of uint8 pictures N x C x H x W among those of their label, against the known pictures of that breed."""
+    found = torch.zeros(len(labels), len(REASONS))
+    for breed in sorted(set(labels.tolist())):
+        here = torch.nonzero(labels == breed)[:, 0]
+        found[here] = ranks(measured(small(pictures[here]), small(known[breeds == breed])))
+    return found
+
+
 def rank_correlation(one: Tensor, other: Tensor) -> float:
     """Spearman's: the correlation of the ranks, 0 where one of them is constant."""
     a, b = ranks(one) - 0.5, ranks(other) - 0.5

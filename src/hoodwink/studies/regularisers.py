@@ -139,7 +139,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
         )
         sparse = max(ranked, key=lambda way: answer.mean(f"{way}: small weights"))
         findings.append(
-            f"{line}: {sparse} makes most weights small: {100 * answer.mean(f'{sparse}: small weights'):.0f} % are under {SMALL:g} "
+            f"{line}: most weights are small with {sparse}: {100 * answer.mean(f'{sparse}: small weights'):.0f} % of them are under {SMALL:g} "
             f"(nothing: {100 * answer.mean('nothing: small weights'):.1f} %)."
         )
     return Story(findings, figures, tables)

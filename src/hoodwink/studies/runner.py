@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hoodwink.evidence.record import first_record
-from hoodwink.runs import RECORD, Run, RunError, one_line, read_json
+from hoodwink.runs import MANIFEST, RECORD, Run, RunError, one_line, read_json
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.found import Answer, Found
 from hoodwink.studies.record import Line, Study, StudyError
@@ -42,7 +42,7 @@ def run(
     """Run a study, all its lines with seeds 0, 1, ..., and keep it as a run folder.
 
     name: of STUDIES. quick: few pictures, seconds, floors are not judged. out: the folder, by default the study's name in DEFAULT_OUT; what
-    is finished there is not done again: a study that was stopped goes on, a finished one is read. force: begin anew. settings: of the
+    is finished there is not done again: a study that was stopped goes on, more seeds are added, a finished one is read. force: begin anew. settings: of the
     study's lines, that are to be other. Raises StudyError, DataError, RunError.
     """
     study = find_study(name) if isinstance(name, str) else name
@@ -87,10 +87,15 @@ def _open(folder: Path, wanted: Mapping[str, Any], force: bool, device: str, arg
             _forget(folder)
         return Run.create(folder, record, force=force)
     found = Run.open(folder)
-    if found.record.get("settings") != _plain(wanted):
+    there, asked = dict(found.record.get("settings") or {}), _plain(wanted)
+    seeds = there.pop("seeds", None)
+    if there != {key: value for key, value in asked.items() if key != "seeds"}:
         raise RunError(
             f"{one_line(folder)}: a run of other settings is there: name another folder with --out, or type --force to replace it"
         )
+    if seeds != asked["seeds"]:  # what is there is done; with more seeds it goes on, with fewer it is summed up anew
+        (folder / MANIFEST).unlink(missing_ok=True)
+        found.update(settings=asked)
     return found
 
 

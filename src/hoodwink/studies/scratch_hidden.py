@@ -50,7 +50,16 @@ SCRATCH_HIDDEN = Study(
             help="The source's settings: 1,000 hidden units, weights from N(0, 0.001), rate 0.1 times 0.9 after each epoch.",
             settings=SETTINGS | {"hidden": (1000,), "rate": 0.1},
             quick=QUICK | {"hidden": (100,)},
-            marks=(Mark(measure="test accuracy", reference=0.5454, floor=0.50, goal=0.545), SAVED),
+            marks=(
+                Mark(
+                    measure="test accuracy",
+                    reference=0.5454,
+                    floor=0.50,
+                    goal=0.545,
+                    reason="the source had one run, and how it normalised its pictures is not known",
+                ),
+                SAVED,
+            ),
             minutes=1.5,
         ),
         Line(
@@ -58,11 +67,11 @@ SCRATCH_HIDDEN = Study(
             help="He's start, momentum, a cosine schedule, mirrored and shifted pictures, a penalty.",
             settings=SETTINGS
             | CHANNELS
-            | {"hidden": (1000, 500), "scale": "he", "epochs": 40, "rate": 0.01, "decay": 1.0, "schedule": "cosine"}
+            | {"hidden": (1000, 500), "scale": "he", "epochs": 30, "rate": 0.01, "decay": 1.0, "schedule": "cosine"}
             | {"momentum": 0.9, "reg": 5e-4, "flip": True, "shift": 2},
             quick=QUICK | {"hidden": (100, 50)},
             marks=(Mark(measure="test accuracy", reference=0.5454, floor=0.58), SAVED),
-            minutes=5.0,
+            minutes=4.0,
         ),
     ),
     run=run,

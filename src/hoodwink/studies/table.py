@@ -10,16 +10,22 @@ from hoodwink.studies.binary_functions import BINARY_FUNCTIONS
 from hoodwink.studies.cifar_cnn import CIFAR_CNN
 from hoodwink.studies.cifar_fast import CIFAR_FAST
 from hoodwink.studies.conv_shapes import CONV_SHAPES
+from hoodwink.studies.dogs_cnn import DOGS_CNN
+from hoodwink.studies.dogs_look import DOGS_LOOK
+from hoodwink.studies.dogs_mlp import DOGS_MLP
 from hoodwink.studies.fgsm_sweep import FGSM_SWEEP
 from hoodwink.studies.fool_photo import FOOL_PHOTO
 from hoodwink.studies.masked_gradient import MASKED_GRADIENT
+from hoodwink.studies.mnist_nets import MNIST_NETS
 from hoodwink.studies.neuron import NEURON
 from hoodwink.studies.noise_attack import NOISE_ATTACK
 from hoodwink.studies.record import Study, StudyError
 from hoodwink.studies.regularisers import REGULARISERS
 from hoodwink.studies.rounding import ROUNDING
+from hoodwink.studies.scratch_fooling import SCRATCH_FOOLING
 from hoodwink.studies.scratch_hidden import SCRATCH_HIDDEN
 from hoodwink.studies.scratch_linear import SCRATCH_LINEAR
+from hoodwink.studies.size import SIZE
 
 STUDIES: dict[str, Study] = {
     study.name: study
@@ -39,6 +45,12 @@ STUDIES: dict[str, Study] = {
         CONV_SHAPES,
         NOISE_ATTACK,
         FGSM_SWEEP,
+        SCRATCH_FOOLING,
+        SIZE,
+        MNIST_NETS,
+        DOGS_LOOK,
+        DOGS_MLP,
+        DOGS_CNN,
     )
 }
 
