@@ -125,13 +125,15 @@ def report_command(folders: tuple[str, ...], out: str, talk: Talk) -> None:
 def _run(
     study: Study, talk: Talk, many: bool, out: str | None, quick: bool, seeds: int, settings: dict[str, Any], **rest: Any
 ) -> StudyResult:
+    from hoodwink.cli.train import stepping
     from hoodwink.studies.runner import run
 
     expected = sum(line.minutes * (1 if line.fixed else seeds) for line in study.lines)
     talk.say(f"{study.name}: {study.question}" + ("" if quick or expected < 0.1 else f" Some {expected:.2g} minutes."))
     folder = None if out is None else Path(out) / study.name if many else Path(out)
     words = tuple(click.get_current_context().obj or ())
-    result = run(study, quick, seeds=seeds, out=folder, say=talk.say, arguments=words, **rest, **settings)
+    with stepping(talk) as step:
+        result = run(study, quick, seeds=seeds, out=folder, say=talk.say, step=step, arguments=words, **rest, **settings)
     _show(result, talk)
     if result.missed:
         talk.code = max(talk.code, NO)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -129,17 +129,21 @@ def _watching(recipe: Recipe, talk: Talk) -> Iterator[Watch]:
         held = "" if epoch.validation_loss is None else f", validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.4f}"
         talk.say(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}{held}, {epoch.seconds:.1f} s")
 
-    with fetching(talk, recipe.data) as (tell, progress):
-        if not talk.lively:
-            yield Watch(talk.say, told, None, tell, progress)
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    with fetching(talk, recipe.data) as (tell, progress), stepping(talk) as step:
+        yield Watch(talk.say, told, step, tell, progress)
 
-        with Progress(
-            TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=talk.err, transient=True
-        ) as bar:
-            line = bar.add_task("step", total=None)
-            yield Watch(talk.say, told, lambda done, total: bar.update(line, completed=done, total=total), tell, progress)
+
+@contextmanager
+def stepping(talk: Talk) -> Iterator[Callable[[int, int], None] | None]:
+    """What moves a bar on a terminal, given the step and how many there are; None where nobody would see it."""
+    if not talk.lively:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=talk.err, transient=True) as bar:
+        line = bar.add_task("step", total=None)
+        yield lambda done, total: bar.update(line, completed=done, total=total)
 
 
 def _conclude(run: Run, recipe: Recipe, talk: Talk) -> None:

@@ -19,7 +19,7 @@ class Desk:
     """One line with one seed.
 
     settings: resolved, `desk["rate"]` is one of them. folder: what stays there between two runs spares the second its work. quick: few
-    pictures; nothing but the settings depends on it.
+    pictures; nothing but the settings depends on it. say: is told in words what happens; step: of a training, the step and how many in all.
     """
 
     line: str
@@ -29,6 +29,7 @@ class Desk:
     device: str = "cpu"
     quick: bool = False
     say: Callable[[str], None] = field(default=lambda _: None)
+    step: Callable[[int, int], None] | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.settings[name]
@@ -49,7 +50,7 @@ class Desk:
         """
         folder = self.folder.parent / f"shared-{self.seed}" / name if shared else self.folder / name
         resume = (folder / RECORD).is_file()
-        told = Watch(epoch=lambda epoch: self.say(f"{self.line}, seed {self.seed}: epoch {epoch.epoch} of {recipe.epochs}"))
+        told = Watch(epoch=lambda epoch: self.say(f"{self.line}, seed {self.seed}: epoch {epoch.epoch} of {recipe.epochs}"), step=self.step)
         return train(
             recipe.changed({"seed": self.seed}), out=folder, device=self.device, resume=resume, tensorboard=tensorboard, watch=told
         )

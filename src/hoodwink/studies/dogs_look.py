@@ -108,7 +108,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
             f"{line} ({100 * answer.mean('test accuracy'):.1f} % right): the rank correlation of a picture's loss, within its breed, is "
             + ", ".join(f"{value:+.2f} with {one}" for one, value in links.items())
             + f"; the {HARD} hardest of each breed have mean ranks of {', '.join(f'{value:.2f}' for value in means.values())}, where 0.5 is "
-            f"chance; a reason goes beyond {SHARE:.0%} of its breed for {sum(one != 'none of the three' for one in named)} of the {len(named)}, "
+            f"chance; a reason goes beyond {100 * SHARE:.0f} % of its breed for {sum(one != 'none of the three' for one in named)} of the {len(named)}, "
             f"where chance would have it for {len(named) * (1 - SHARE ** len(REASONS)):.0f}."
         )
     return Story(findings, [_numbers(better), _sheet(better), _hard(answers)], _tables(answers))
@@ -125,7 +125,7 @@ def _numbers(answer: Answer) -> Figure:
         for k, one in enumerate(np.array(colours).T):
             shades = ("#777777",) if len(colours[0]) == 1 else ("#cc3333", "#339944", "#3355cc")
             figure.panels[1].plot(one, titles, "o", color=shades[k], label=("red", "green", "blue")[k])
-        figure.panels[0].set_xlim(0, 1.6 * left.max())  # room for the legend
+        figure.panels[0].set_xlim(0, 2.1 * left.max())  # room for the legend
         for panel in figure.panels:
             panel.invert_yaxis()
         name(figure.panels[0], "pictures", "", "How many")
@@ -137,11 +137,11 @@ def _sheet(answer: Answer) -> Figure:
     breeds, pictures = answer.series("breeds")[0], list(answer.picture("first"))
     rows = [pictures[SHOWN * k : SHOWN * (k + 1)] for k in range(len(breeds))]
     drawn, height = sheet(rows, gap=4), len(pictures[0])
-    with page(width=0.8 * SHOWN + 1.4, height=0.8 * len(rows)) as figure:
+    with page(width=0.8 * SHOWN + 3, height=0.8 * len(rows)) as figure:
         panel = figure.panels[0]
         show(panel, drawn)
         for k, breed in enumerate(breeds):
-            panel.text(-6, (height + 4) * (k + 0.5), breed.replace("_", " "), ha="right", va="center", fontsize=9)
+            panel.text(-6, (height + 4) * (k + 0.5), breed.replace("_", " "), ha="right", va="center", fontsize=8)
     return Figure("sheet", f"The first {SHOWN} test pictures of each breed.", figure.png, private=True)
 
 
@@ -240,7 +240,7 @@ DOGS_LOOK = Study(
             },
             quick={**_QUICK, "widths": (8, 16)},
             marks=(Mark(measure="pictures that there are twice", floor=0, lower=True),),
-            minutes=2.0,
+            minutes=1.5,
         ),
     ),
     run=run,

@@ -102,7 +102,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
             iterations, losses = answer.series("iterations")[0], answer.mean_series("loss")
             each = -(-iterations // POINTS)
             every = answer.settings["every"]
-            curve(figure.panels[0], [each * (k + 1) for k in range(len(losses))], answer.series("loss"), line, colour)
+            curve(figure.panels[0], [each * (k + 1) for k in range(len(losses))], answer.series("loss"), line, colour, linewidth=0.8)
             for style, what in ((":", "training"), ("-", "validation")):
                 looks = answer.series(f"{what} accuracy")
                 xs = [every * k for k in range(len(looks[0]))]

@@ -36,13 +36,15 @@ def run(
     device: str = "cpu",
     force: bool = False,
     say: Callable[[str], None] | None = None,
+    step: Callable[[int, int], None] | None = None,
     arguments: Sequence[str] = (),
     **settings: Any,
 ) -> StudyResult:
     """Run a study, all its lines with seeds 0, 1, ..., and keep it as a run folder.
 
     name: of STUDIES. quick: few pictures, seconds, floors are not judged. out: the folder, by default the study's name in DEFAULT_OUT; what
-    is finished there is not done again: a study that was stopped goes on, more seeds are added, a finished one is read. force: begin anew. settings: of the
+    is finished there is not done again: a study that was stopped goes on, more seeds are added, a finished one is read. force: begin anew. say, step: are told
+    what happens (see Desk). settings: of the
     study's lines, that are to be other. Raises StudyError, DataError, RunError.
     """
     study = find_study(name) if isinstance(name, str) else name
@@ -60,7 +62,7 @@ def run(
     for seed in range(max(map(len, chosen.values()))):
         for line in study.lines:
             if seed in chosen[line.name]:
-                desk = Desk(line.name, lines[line.name], seed, folder / WORK / f"{line.name}-{seed}", device, quick, say)
+                desk = Desk(line.name, lines[line.name], seed, folder / WORK / f"{line.name}-{seed}", device, quick, say, step)
                 founds[line.name].append(_cell(found, study, desk))
     return _finish(found, study, {line.name: _answer(line, lines, founds) for line in study.lines}, wanted)
 
