@@ -135,14 +135,14 @@ def tell(answers: Mapping[str, Answer]) -> Story:
 def _counts(line: str, answer: Answer) -> str:
     linear, unit, layers = (answer.mean(kind) for kind in KINDS)
     return (
-        f"Of the {answer.mean('functions'):.0f} functions of {line} a linear network computes {linear:.0f} exactly, one threshold unit "
+        f"Of the {answer.mean('functions'):.0f} functions of {line.replace('-', ' ')} a linear network computes {linear:.0f} exactly, one threshold unit "
         f"{unit:.0f}, and two layers of threshold units {layers:.0f}, with at most {answer.mean('most hidden units'):.0f} hidden units."
     )
 
 
 def _parity(line: str, answer: Answer) -> str:
     least, most = (answer.mean(f"best linear fit to parity, {end}") for end in ("least", "most"))
-    return f"The best linear fit to the parity of {line} says {least:.3g} to {most:.3g} where 0 and 1 are wanted."
+    return f"The best linear fit to the parity of {line.replace('-', ' ')} says {least:.3g} to {most:.3g} where 0 and 1 are wanted."
 
 
 def _rows() -> list[tuple[str, ...]]:

@@ -152,7 +152,7 @@ def run(desk: Desk) -> Found:
 
 
 def tell(answers: Mapping[str, Answer]) -> Story:
-    random, worked = answers["random settings"], answers["worked examples"]
+    random, worked = answers["random-settings"], answers["worked-examples"]
     count, refused, sizes, values = (random.mean(measure) for measure in COUNTS)
     return Story(
         findings=[
@@ -224,7 +224,7 @@ CONV_SHAPES = Study(
     ),
     lines=(
         Line(
-            name="random settings",
+            name="random-settings",
             help="Convolutions and max-poolings in turn, drawn by the seed.",
             settings={"trials": 4000},
             quick={"trials": 600},
@@ -232,7 +232,7 @@ CONV_SHAPES = Study(
             minutes=0.1,
         ),
         Line(
-            name="worked examples",
+            name="worked-examples",
             help="The course's, by formula and pencil, and by PyTorch.",
             settings={"trials": 0},
             marks=(

@@ -130,9 +130,13 @@ def _plain(value: object) -> object:
 @click.option("--check", is_flag=True, help="Write nothing; end with 1 if a page is out of date.")
 def publish(runs: tuple[str, ...], check: bool) -> None:
     """Keep the results of runs in docs/results and make the pages of docs/studies."""
-    for result in find_results(runs) if runs else ():
-        keep(result)
-    for path, text in pages().items():
+    try:
+        for result in find_results(runs) if runs else ():
+            keep(result)
+        made = pages()
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    for path, text in made.items():
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         if check:
