@@ -17,7 +17,13 @@ from hoodwink.cli.main import cli
 from hoodwink.fooling import fool
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/tutorial/first-picture.md", "docs/how-to/own-network.md", "docs/how-to/train.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/tutorial/first-picture.md",
+    "docs/how-to/own-network.md",
+    "docs/how-to/train.md",
+    "docs/how-to/run-a-study.md",
+)
 STEPS = 20  # gradient evaluations: enough for the climb; how far a change is shrunk is not tested here
 _BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.py)\n")

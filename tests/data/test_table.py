@@ -154,7 +154,8 @@ def test_the_real_sets(spec: str, first: list[int], counts: list[int], monkeypat
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert find_row("mnist") is MNIST
     with pytest.raises(
-        DataError, match="no data set 'cifar'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64; did you mean cifar10?"
+        DataError,
+        match="no data set 'cifar'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64; did you mean cifar10?",
     ):
         find_row("cifar")
     with pytest.raises(DataError, match="the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64$"):

@@ -65,7 +65,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
             ),
             (
                 f"The line through these times predicts {predicted / 60:.1f} minutes for {largest:,} examples x {epochs} epochs (the source "
-                f"guessed {GUESS / 60:.0f} minutes for 60,000 x 100); measured, it took {measured / 60:.1f} minutes, "
+                f"guessed {GUESS / 60:.0f} minutes for 60,000 x 100); measured, {everything.settings['epochs']} epochs took {measured / 60:.1f} minutes, "
                 f"{measured / predicted:.2f} times the prediction."
             ),
             (
@@ -107,13 +107,14 @@ def _curves(answers: Mapping[str, Answer]) -> Figure:
             for panel, what in ((time, "seconds"), (accuracy, "test accuracy")):
                 several = answer.all(f"{what}, {total} examples")
                 panel.plot([total] * len(several), several, "o", color=COLOURS[colour], markersize=5)
-        slope, start = straight(totals, [source.mean(f"seconds, {total} examples") for total in totals])
+        seconds = [source.mean(f"seconds, {total} examples") for total in totals]
+        slope, start = straight(totals, seconds)
         xs = np.geomspace(totals[0], found[-1][0], 100)
         time.plot(xs, slope * xs + start, "--", color="#777777", linewidth=1, label=f"line through the first {len(totals)}")
         accuracy.plot([total for total, _ in found], [1 - _errors(answer, total) for total, answer in found], color="#777777", linewidth=1)
         time.plot([], [], "o", color="#777777", label="measured")
         loss.set_yscale("log")
-        time.set(xscale="log", yscale="log")
+        time.set(xscale="log", yscale="log", ylim=(seconds[0] / 2, None))
         accuracy.set_xscale("log")
         name(loss, "epoch", "cross-entropy of the training pictures", "Loss, by number of examples")
         name(time, "examples", "seconds of training", f"Time of {source.settings['epochs']} epochs")
