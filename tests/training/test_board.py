@@ -9,7 +9,7 @@ from hoodwink.training.run import history, train
 
 PARTS = {
     "scalars": {"training loss", "training accuracy", "validation loss", "validation accuracy", "test accuracy", "rate"},
-    "images": {"training pictures", "training loss"},
+    "images": {"training pictures", "loss by iteration"},
 }
 
 
@@ -21,6 +21,7 @@ def test_what_tensorboard_is_shown(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     tags = events.Tags()
     assert PARTS["scalars"] <= set(tags["scalars"]) and PARTS["images"] <= set(tags["images"]) and tags["graph"]
+    assert not set(tags["scalars"]) & set(tags["images"]), "TensorBoard shows one thing for each tag"
     assert "recipe/text_summary" in tags["tensors"] and "final/test accuracy" in tags["scalars"]
     steps = [(one.step, round(one.value, 4)) for one in events.Scalars("training loss")]
     assert steps == [(36 * epoch.epoch, round(epoch.loss, 4)) for epoch in history(run)]

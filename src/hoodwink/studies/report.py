@@ -76,8 +76,10 @@ def known(one: Measured) -> dict[str, Any]:
     sign = "at most " if mark.lower else "at least "
     parts = [sign + number(mark.floor)] if mark.floor is not None else []
     parts += [f"aim {number(mark.goal)}"] if mark.goal is not None else []
-    short = one.holds is False or mark.excels(one.mean) is False
-    row |= {"wanted": ", ".join(parts), "reason": mark.reason if short else ""}
+    reason = mark.reason
+    if one.holds is not False:
+        reason = "" if mark.excels(one.mean) is not False else f"aim missed: {reason}".rstrip(": ")
+    row |= {"wanted": ", ".join(parts), "reason": reason}
     row |= {"reference": "" if mark.reference is None else number(mark.reference)}
     row |= {"verdict": "" if one.holds is None else "reached" if one.holds else "missed"}
     return row

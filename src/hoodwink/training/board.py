@@ -48,7 +48,8 @@ class Board:
             known = {name: value for name, value in self.parts.recipe.to_json().items() if isinstance(value, (int, float, str, bool))}
             last = self.epochs[-1]
             self.writer.add_hparams(known, {"final/training loss": last[1].loss, "final/test accuracy": last[2]}, run_name=".")
-            self.writer.add_figure("training loss", self._figure(), last[0])
+            # A tag of its own: TensorBoard shows one thing for each, and "training loss" is the curve.
+            self.writer.add_figure("loss by iteration", self._figure(), last[0])
         self.writer.close()
 
     def _figure(self) -> Any:
