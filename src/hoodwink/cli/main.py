@@ -30,6 +30,7 @@ VERBS = {
     "recipes": ("hoodwink.cli.train", "List the recipes, and the settings of one."),
     "study": ("hoodwink.cli.study", "Answer questions of deep learning on real data."),
     "data": ("hoodwink.cli.data", "List data sets, show their cards, fetch and check them."),
+    "words": ("hoodwink.cli.words", "Look at vectors of words: neighbours, distances, analogies."),
     "model": ("hoodwink.cli.model", "List networks and show their cards."),
     "check": ("hoodwink.cli.check", "Say what is wrong in a student's own NumPy layers."),
     "doctor": ("hoodwink.cli.doctor", "Say what is installed, what is missing, and how to get it."),

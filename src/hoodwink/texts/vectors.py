@@ -38,7 +38,7 @@ class Vectors:
     def __getitem__(self, word: str) -> Array:
         """The vector of a word; TextError suggests others for one that is not known."""
         if word not in self.index:
-            near = get_close_matches(word.lower(), self.words[:50_000], n=3, cutoff=0.7)
+            near = get_close_matches(word.lower(), self.words[:50_000], n=3)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
             raise TextError(f"there is no vector of {word!r}{hint}")
         row: Array = np.asarray(self.array[self.index[word]])
