@@ -66,7 +66,7 @@ def list_command(talk: Talk) -> None:
     )
 
 
-@click.command("run", epilog="\b\nExample:\n  hoodwink study run neuron\n  hoodwink study run all --quick")
+@click.command("run", epilog="\b\nExample:\n  hoodwink study run neuron")
 @click.argument("names", nargs=-1, metavar="NAME...")
 @click.option("--quick", is_flag=True, help="The same on few small pictures, in seconds; floors are not judged.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, metavar="N", help="How many; one with --quick.")
@@ -81,7 +81,7 @@ def list_command(talk: Talk) -> None:
 def run_command(names: tuple[str, ...], talk: Talk, threads: int | None, **asked: Any) -> None:
     """Answer a question on real data.
 
-    NAME is one that `hoodwink study list` shows, or "all". A study that was stopped goes on when it is run again; a finished one is shown.
+    NAME is one that `hoodwink study list` shows, or "all": `hoodwink study run all --quick` tries every one. A study that was stopped goes on when it is run again; a finished one is shown.
     Ends with 1 where a floor is missed.
     """
     if not names:

@@ -34,7 +34,7 @@ Ranked = list[tuple[str, float]]
 )
 @click.pass_context
 def words_command(ctx: click.Context) -> None:
-    """Look at vectors of words."""
+    """Look at vectors of words: neighbours, distances, analogies."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
