@@ -12,6 +12,11 @@ import numpy as np
 from hoodwink.studies.record import Line
 
 
+def spread(values: Sequence[float]) -> float:
+    """The standard deviation of some values, 0 for one."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """What one line gave with one seed.
@@ -44,8 +49,7 @@ class Answer:
 
     def spread(self, measure: str) -> float:
         """Its standard deviation over the seeds, 0 for one."""
-        values = self.all(measure)
-        return statistics.stdev(values) if len(values) > 1 else 0.0
+        return spread(self.all(measure))
 
     def series(self, name: str) -> list[Any]:
         """A curve, of each seed."""

@@ -7,15 +7,15 @@ docs/studies/NAME.md of each study from its record and its result. --check write
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from hoodwink.runs import write_atomic
 from hoodwink.studies.record import Study, StudyError
-from hoodwink.studies.report import find_results, known, machine, parted
-from hoodwink.studies.result import RESULT, Measured, StudyResult, number, read_result
+from hoodwink.studies.report import cell_text, find_results, known, machine, parted, seeds_text
+from hoodwink.studies.result import RESULT, Measured, StudyResult, as_json, read_result
 from hoodwink.studies.table import STUDIES
 
 RESULTS, PAGES = Path("docs/results"), Path("docs/studies")
@@ -40,8 +40,9 @@ def keep(result: StudyResult) -> None:
 
 def pages() -> dict[Path, str]:
     """Every page by its path: one for each study, and the list of all."""
-    found = {PAGES / f"{name}.md": page(study, _result(study)) for name, study in STUDIES.items()}
-    return found | {PAGES / "README.md": _index()}
+    results = {name: _result(study) for name, study in STUDIES.items()}
+    found = {PAGES / f"{name}.md": page(study, results[name]) for name, study in STUDIES.items()}
+    return found | {PAGES / "README.md": _index(results)}
 
 
 def page(study: Study, result: StudyResult | None) -> str:
@@ -54,14 +55,13 @@ def page(study: Study, result: StudyResult | None) -> str:
         image = f"![{figure.caption}](../results/{study.name}/{figure.file})\n\n*{figure.caption}*"
         parts.append(f"*{figure.caption}* (Made for who runs the study; not published.)" if figure.private else image)
     for line in result.lines:
-        seeds = f"{len(line.seeds)} seed{'s' * (len(line.seeds) > 1)}"
-        parts += [f"## {line.name}", f"{line.help} ({seeds})", _settings(line.settings)]
+        parts += [f"## {line.name}", f"{line.help} ({seeds_text(line)})", _settings(line.settings)]
         shown, folded = parted(line)
         parts.append(_numbers(shown))
         if folded:
             parts.append(f"<details><summary>{len(folded)} more numbers</summary>\n\n{_numbers(folded)}\n\n</details>")
     for table in result.tables:
-        parts += [f"## {table['title']}", _table(table["head"], [[_cell(cell) for cell in row] for row in table["rows"]])]
+        parts += [f"## {table['title']}", _table(table["head"], [[cell_text(cell) for cell in row] for row in table["rows"]])]
     parts += [
         "## Again",
         f"```sh\n{result.command}\n```",
@@ -76,19 +76,18 @@ def _result(study: Study) -> StudyResult | None:
     if not (folder / RESULT).is_file():
         return None
     result = read_result(folder)
-    wanted = {name: _plain(settings) for name, settings in study.resolved().items()}
-    if {line.name: _plain(line.settings) for line in result.lines} != wanted:
+    if {line.name: line.settings for line in result.lines} != as_json(study.resolved()):
         raise StudyError(
             f"{folder}: a result of the study's settings was wanted, they have changed since; type hoodwink study run {study.name}"
         )
     return result
 
 
-def _index() -> str:
+def _index(results: Mapping[str, StudyResult | None]) -> str:
     head = "# The studies\n\nEach is one question, answered by one command on real data. Made by `python -m hoodwink.studies.publish`; do not edit.\n\n"
     rows = []
     for name, study in STUDIES.items():
-        result = _result(study)
+        result = results[name]
         judged = 0 if result is None else sum(one.holds is not None for line in result.lines for one in line.measured)
         missed = 0 if result is None else len(result.missed)
         state = "not measured yet" if result is None else f"{judged - missed} of {judged} floors reached" if judged else "no floor"
@@ -112,17 +111,6 @@ def _numbers(measured: Sequence[Measured]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
-
-
-def _cell(cell: object) -> str:
-    return number(cell) if isinstance(cell, (int, float)) and not isinstance(cell, bool) else str(cell)
-
-
-def _plain(value: object) -> object:
-    """Settings as JSON gives them back."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 @click.command()

@@ -52,7 +52,7 @@ def _study(result: StudyResult) -> dict[str, Any]:
             for one in result.figures
             if _there(result, one.file)
         ],
-        "tables": [{**table, "rows": [[_cell(cell) for cell in row] for row in table["rows"]]} for table in result.tables],
+        "tables": [{**table, "rows": [[cell_text(cell) for cell in row] for row in table["rows"]]} for table in result.tables],
         "command": result.command,
         "machine": machine(result),
     }
@@ -87,10 +87,14 @@ def known(one: Measured) -> dict[str, Any]:
 
 def _line(line: LineResult) -> dict[str, Any]:
     settings = ", ".join(f"{key} {_plain(value)}" for key, value in line.settings.items())
-    seeds = len(line.seeds)
     shown, folded = parted(line)
     found = {"shown": [known(one) for one in shown], "folded": [known(one) for one in folded]}
-    return {"name": line.name, "help": line.help, "settings": settings, "seeds": f"{seeds} seed{'s' * (seeds > 1)}", **found}
+    return {"name": line.name, "help": line.help, "settings": settings, "seeds": seeds_text(line), **found}
+
+
+def seeds_text(line: LineResult) -> str:
+    """How many seeds a line had, in words."""
+    return f"{len(line.seeds)} seed{'s' * (len(line.seeds) > 1)}"
 
 
 def parted(line: LineResult) -> tuple[list[Measured], list[Measured]]:
@@ -107,7 +111,8 @@ def _plain(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _cell(cell: Any) -> str:
+def cell_text(cell: object) -> str:
+    """A cell of a table, numbers as tables show them."""
     return number(cell) if isinstance(cell, (int, float)) and not isinstance(cell, bool) else str(cell)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hoodwink.runs import read_json
-from hoodwink.studies.found import Answer, Story
+from hoodwink.studies.found import Answer, Story, spread
 from hoodwink.studies.record import Mark, StudyError
 
 RESULT = "result.json"
@@ -34,7 +35,7 @@ class Measured:
     @property
     def spread(self) -> float:
         """The standard deviation over the seeds, 0 for one."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+        return spread(self.values)
 
     @property
     def holds(self) -> bool | None:
@@ -110,7 +111,7 @@ class StudyResult:
         del record["folder"]
         for line in record["lines"]:
             for one in line["measured"]:
-                one["mean"], one["spread"] = (f([*one["values"]]) for f in (statistics.fmean, _stdev))
+                one["mean"], one["spread"] = statistics.fmean(one["values"]), spread(one["values"])
                 one["holds"] = None if one["mark"] is None else Mark(**one["mark"]).holds(one["mean"])
         return record
 
@@ -145,6 +146,11 @@ def read_result(folder: str | Path) -> StudyResult:
         )
     except (KeyError, TypeError) as error:
         raise StudyError(f"{folder / RESULT}: the result of a study was wanted, this lacks or has too much: {error}") from None
+
+
+def as_json(value: Any) -> Any:
+    """A value as it is read back from JSON: tuples are lists."""
+    return json.loads(json.dumps(value))
 
 
 def number(value: float) -> str:
@@ -185,7 +191,3 @@ def _short(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _short(one) for key, one in value.items()}
     return [_short(one) for one in value] if isinstance(value, Iterable) and not isinstance(value, str) else value
-
-
-def _stdev(values: list[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0

@@ -19,7 +19,7 @@ from hoodwink.runs import MANIFEST, RECORD, Run, RunError, one_line, read_json
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.found import Answer, Found
 from hoodwink.studies.record import Line, Study, StudyError
-from hoodwink.studies.result import RESULT, StudyResult, conclude, read_result
+from hoodwink.studies.result import RESULT, StudyResult, as_json, conclude, read_result
 from hoodwink.studies.table import find_study
 
 DEFAULT_OUT = "hoodwink-studies"
@@ -74,7 +74,7 @@ def command(study: Study, quick: bool, lines: Mapping[str, Mapping[str, Any]], s
         f"--set {line}.{key}={','.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"
         for line, values in lines.items()
         for key, value in values.items()
-        if _plain(value) != _plain(usual[line].get(key))
+        if as_json(value) != as_json(usual[line].get(key))
     ]
     count = max(map(len, seeds.values()))
     asked = [f"--seeds {count}"] if not quick and count != SEEDS and not all(line.fixed for line in study.lines) else []
@@ -89,7 +89,7 @@ def _open(folder: Path, wanted: Mapping[str, Any], force: bool, device: str, arg
             _forget(folder)
         return Run.create(folder, record, force=force)
     found = Run.open(folder)
-    there, asked = dict(found.record.get("settings") or {}), _plain(wanted)
+    there, asked = dict(found.record.get("settings") or {}), as_json(wanted)
     seeds = there.pop("seeds", None)
     if there != {key: value for key, value in asked.items() if key != "seeds"}:
         raise RunError(
@@ -158,7 +158,3 @@ def _finish(found: Run, study: Study, answers: dict[str, Answer], wanted: dict[s
     found.write(RESULT, (json.dumps(result.to_json(), allow_nan=False) + "\n").encode())
     found.finish()
     return read_result(found.directory)
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hoodwink.data.load import load
 from hoodwink.pictures.draw import difference
-from hoodwink.scratch.classifier import Classifier, make_classifier
+from hoodwink.scratch.classifier import Classifier
 from hoodwink.scratch.fit import fit
 from hoodwink.scratch.fooling import Fooled, climb_target_loss, fool
 from hoodwink.scratch.layers import Array
@@ -19,7 +18,7 @@ from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import COLOURS, curve, name, page, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Mark, Study, StudyError
-from hoodwink.studies.scratch_linear import SETTINGS, settings
+from hoodwink.studies.scratch_linear import SETTINGS, begin, settings
 
 # L = -log p(target). The source: x <- x + rate dL/dx until the label is another. Rightly: x <- clip(x - rate dL/dx, 0, 255) until it is
 # the target. Both in hoodwink/scratch/fooling.py.
@@ -27,21 +26,14 @@ WAYS = {"source": climb_target_loss, "better": fool}
 
 
 def run(desk: Desk) -> Found:
-    data, test = load(f"{desk['data']}:train"), load(f"{desk['data']}:test")
-    pictures, labels, cut = np.asarray(data.pictures), data.labels, len(data) - desk["validation"]
-    if labels is None or test.labels is None or cut < 2:
-        raise StudyError(f"{desk['data']}: more than {desk['validation']} pictures with labels were wanted, give a smaller validation")
-    shape = (pictures.shape[1], pictures.shape[2], pictures.shape[3])
-    start = make_classifier(
-        shape, data.classes, hidden=desk["hidden"], scale=desk["scale"], mean=desk["mean"], std=desk["std"], seed=desk.seed
-    )
+    start = begin(desk, least=2)
     begun = time.perf_counter()
-    classifier = fit(start, pictures[:cut], labels[:cut], settings(desk), validation=(pictures[cut:], labels[cut:])).best
+    classifier = fit(start.classifier, *start.train, settings(desk), validation=start.validation).best
     times = {"seconds of training": time.perf_counter() - begun}
     way, asked = WAYS[desk["way"]], {"rate": desk["step"], "steps": desk["steps"]}
-    k, target = next(pairs(classifier, pictures[:cut], labels[:cut]))
-    first = way(classifier, pictures[k], target, **asked)
-    shown, truth = np.asarray(test.pictures), test.labels
+    k, target = next(pairs(classifier, *start.train))
+    first = way(classifier, start.train[0][k], target, **asked)
+    shown, truth = start.test
     chosen = [pair for pair, _ in zip(pairs(classifier, shown, truth), range(desk["pictures"]), strict=False)]
     begun = time.perf_counter()
     founds = [way(classifier, shown[k], target, **asked) for k, target in chosen]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hoodwink.data.load import load
-from hoodwink.scratch.classifier import load_classifier, make_classifier
+from hoodwink.scratch.classifier import Classifier, load_classifier, make_classifier
 from hoodwink.scratch.fit import Fitted, Settings, fit
 from hoodwink.scratch.layers import Array
 from hoodwink.studies.desk import Desk
@@ -19,10 +20,21 @@ from hoodwink.studies.record import Line, Mark, Study, StudyError
 FILE = "classifier.npz"
 
 
-def run(desk: Desk) -> Found:
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """What a training begins with: the pictures and labels of each part, N x H x W x C and N, and the classifier with random weights."""
+
+    train: tuple[Array, Array]
+    validation: tuple[Array, Array]
+    test: tuple[Array, Array]
+    classifier: Classifier
+
+
+def begin(desk: Desk, least: int = 1) -> Beginning:
+    """Load the desk's data and make its classifier; least: training pictures that there must be, else StudyError."""
     data, test = load(f"{desk['data']}:train"), load(f"{desk['data']}:test")
     pictures, labels, cut = np.asarray(data.pictures), data.labels, len(data) - desk["validation"]
-    if labels is None or test.labels is None or cut < 1:
+    if labels is None or test.labels is None or cut < least:
         raise StudyError(f"{desk['data']}: more than {desk['validation']} pictures with labels were wanted, give a smaller validation")
     # scores = max(0, x W1 + b1) W2 + b2 with a hidden layer, x W + b without; the loss is the mean of -log softmax(scores)[label],
     # and on top of it comes 1/2 reg |W|^2.
@@ -30,10 +42,14 @@ def run(desk: Desk) -> Found:
     start = make_classifier(
         shape, data.classes, hidden=desk["hidden"], scale=desk["scale"], mean=desk["mean"], std=desk["std"], seed=desk.seed
     )
+    return Beginning((pictures[:cut], labels[:cut]), (pictures[cut:], labels[cut:]), (np.asarray(test.pictures), test.labels), start)
+
+
+def run(desk: Desk) -> Found:
+    start = begin(desk)
     begun = time.perf_counter()
-    fitted = fit(start, pictures[:cut], labels[:cut], settings(desk), validation=(pictures[cut:], labels[cut:]))
-    seconds = time.perf_counter() - begun
-    return judged(desk, fitted, np.asarray(test.pictures), test.labels, seconds)
+    fitted = fit(start.classifier, *start.train, settings(desk), validation=start.validation)
+    return judged(desk, fitted, *start.test, time.perf_counter() - begun)
 
 
 def settings(desk: Desk) -> Settings:
