@@ -67,7 +67,7 @@ class Subject:
 
     def labelled(self, pictures: Tensor) -> Tensor:
         """The labels that the original network gives to [0, 1] pictures as they are, on the grid or off it."""
-        mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (self.model.card.input.mean, self.model.card.input.std))
+        mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (self.model.card.picture.mean, self.model.card.picture.std))
         with torch.no_grad():
             return self.model.outputs(pictures.contiguous().sub(mean).div(std)).argmax(1)
 

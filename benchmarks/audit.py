@@ -84,7 +84,7 @@ def subject(asked: argparse.Namespace) -> tuple[Model, np.ndarray[Any, Any], np.
 
 def own_size(model: Model) -> Model:
     """The same network, which takes pictures of its own size as they are."""
-    return Model(model.network, replace(model.card, input=replace(model.card.input, resize=None)))
+    return Model(model.network, replace(model.card, input=replace(model.card.picture, resize=None)))
 
 
 def crops(limit: int) -> np.ndarray[Any, Any]:
@@ -133,7 +133,7 @@ def theirs(
         return {"peer": "autoattack cannot be imported: put its folder on PYTHONPATH"}
     from autoattack import AutoAttack
 
-    mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (model.card.input.mean, model.card.input.std))
+    mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (model.card.picture.mean, model.card.picture.std))
 
     def function(x: Tensor) -> Tensor:
         return model.network((x - mean) / std)

@@ -124,8 +124,8 @@ class _Whole(nn.Module):
 
     def __init__(self, model: Model, height: int, width: int, at_model_size: bool) -> None:
         super().__init__()
-        self.network, self.spot = model.network, None if at_model_size else model.card.input.geometry(height, width)
-        self.mean, self.std = (torch.tensor(v).view(1, -1, 1, 1) for v in (model.card.input.mean, model.card.input.std))
+        self.network, self.spot = model.network, None if at_model_size else model.card.picture.geometry(height, width)
+        self.mean, self.std = (torch.tensor(v).view(1, -1, 1, 1) for v in (model.card.picture.mean, model.card.picture.std))
 
     def forward(self, x: Tensor) -> Tensor:
         """[0, 1] pictures to logits."""

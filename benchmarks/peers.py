@@ -34,7 +34,7 @@ class Network(nn.Module):
     def __init__(self, model: Model, frozen: bool) -> None:
         super().__init__()
         self.network = copy.deepcopy(model.network).to(memory_format=torch.contiguous_format).requires_grad_(not frozen)
-        self.mean, self.std = (torch.tensor(value).view(1, -1, 1, 1) for value in (model.card.input.mean, model.card.input.std))
+        self.mean, self.std = (torch.tensor(value).view(1, -1, 1, 1) for value in (model.card.picture.mean, model.card.picture.std))
 
     def forward(self, x: Tensor) -> Tensor:
         """[0, 1] pictures to logits."""

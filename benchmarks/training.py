@@ -33,7 +33,8 @@ from hoodwink.data.resident import normalised, permutation
 from hoodwink.scratch.classifier import make_classifier
 from hoodwink.scratch.fit import Settings
 from hoodwink.scratch.fit import fit as numpy_fit
-from hoodwink.training.inputs import Material, gather, make_network, part
+from hoodwink.training.feeds import PictureFeed
+from hoodwink.training.inputs import gather, make_network
 from hoodwink.training.loop import Parts, Training, fit
 from hoodwink.training.precision import keep_memory
 from hoodwink.training.recipes import RECIPES, Recipe
@@ -86,16 +87,17 @@ def timed(ways: dict[str, Callable[[], None]], repeats: int, examples: int) -> d
 def torch_ways(recipe: Recipe, examples: int) -> dict[str, Callable[[], None]]:
     """The three loops over the first examples of the recipe's data."""
     material = gather(replace(recipe, validation=0))
-    train = part(material.train, torch.arange(examples))
     recipe = replace(recipe, epochs=1, validation=0, keep="last")
     network = make_network(recipe, material)
-    parts = Parts(recipe, network, classify(), train, None, material.mean, material.std)
-    floats = normalised(train.pictures[permutation(examples, 0, 0)], material.mean, material.std)
-    labels = train.labels[permutation(examples, 0, 0)]
+    train = material.suited(network).train.part(torch.arange(examples))
+    assert isinstance(train, PictureFeed)
+    parts = Parts(recipe, network, classify(), train, None)
+    floats = normalised(train.data.pictures[permutation(examples, 0, 0)], train.mean, train.std)
+    labels = train.data.labels[permutation(examples, 0, 0)]
 
-    kind, transform = transforms(material)
+    kind, transform = transforms(train.mean, train.std)
     print(f"the canonical loop's transforms: {kind}")
-    data = Pictures(train.pictures, train.labels, transform)
+    data = Pictures(train.data.pictures, train.data.labels, transform)
 
     def own() -> nn.Module:
         return copy.deepcopy(network).train()
@@ -121,16 +123,16 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(levels if levels.shape[2] == 3 else levels[:, :, 0])), label
 
 
-def transforms(material: Material) -> tuple[str, Callable[[Image.Image], Tensor]]:
+def transforms(means: tuple[float, ...], stds: tuple[float, ...]) -> tuple[str, Callable[[Image.Image], Tensor]]:
     """ToTensor and Normalize of torchvision where it can be imported, else the same done by hand, which is faster than those."""
     try:
         operators = torch.library.Library("torchvision", "FRAGMENT")  # what a build for another torch lacks
         for name in ("nms", "qnms"):
             operators.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
         module = import_module("torchvision.transforms")
-        return "torchvision", module.Compose([module.ToTensor(), module.Normalize(material.mean, material.std)])
+        return "torchvision", module.Compose([module.ToTensor(), module.Normalize(means, stds)])
     except (ImportError, RuntimeError):
-        mean, std = (torch.tensor(value)[:, None, None] for value in (material.mean, material.std))
+        mean, std = (torch.tensor(value)[:, None, None] for value in (means, stds))
 
         def by_hand(image: Image.Image) -> Tensor:
             found = torch.from_numpy(np.array(image, copy=True)).view(image.height, image.width, -1)

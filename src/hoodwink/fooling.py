@@ -168,7 +168,7 @@ def _goal(model: Model, before: Verdict, target: str | int | None, confidence: f
 
 
 def _channels(models: Sequence[Model]) -> int:
-    found = {model.card.input.channels for model in models}
+    found = {model.card.picture.channels for model in models}
     if len(found) != 1:
         raise FoolError("the networks take pictures of different channels (grey and colour); fool them one by one")
     return found.pop()
@@ -202,7 +202,7 @@ class _View:
 
     def __init__(self, models: Sequence[Model], shape: tuple[int, ...], at_model_size: bool) -> None:
         height, width = shape[:2]
-        cards = [replace(m.card.input, resize=None, size=None) if at_model_size else m.card.input for m in models]
+        cards = [replace(m.card.picture, resize=None, size=None) if at_model_size else m.card.picture for m in models]
         self.steps = [(Preprocess(card, height, width, model.device), model) for card, model in zip(cards, models, strict=True)]
         self.rows = _union([one.rows for one, _ in self.steps])
         self.columns = _union([one.columns for one, _ in self.steps])

@@ -50,7 +50,7 @@ def test_other_weights_cannot_be_checked(tmp_path: Path, make_run: MakeRun) -> N
 def test_the_same_weights_fed_otherwise_cannot_be_checked(tmp_path: Path, tiny: Model, make_run: MakeRun) -> None:
     other = wrap(tiny.network, mean=0.5, std=1.0, classes=("red", "green", "blue"), size=8)
     found = verify(make_run(tmp_path / "run"), model=other)
-    assert found.checks[0].status == UNKNOWN and "another preparation of the picture" in found.checks[0].why
+    assert found.checks[0].status == UNKNOWN and "another preparation of its input" in found.checks[0].why
 
 
 def test_a_network_that_is_not_to_be_had(tmp_path: Path, make_run: MakeRun) -> None:

@@ -13,14 +13,12 @@ from hoodwink.networks.table import NETWORKS
 @pytest.mark.parametrize("name", NETWORKS)
 def test_rows_of_the_table_are_built(name: str) -> None:
     assert can_build(name)
-    assert sum(p.numel() for p in build(name, {"classes": 5}).parameters()) > 0
+    assert sum(p.numel() for p in build(name, {} if name == "letter-generator" else {"classes": 5}).parameters()) > 0
 
 
 def test_what_cannot_be_built_is_said() -> None:
     assert not can_build("python:mine:make")
-    with pytest.raises(
-        ModelError, match="no network 'resnet3b'; known are efficientnet-lite0, resnet2b, cnn, mlp, convnet, fast, residual, timm:NAME"
-    ):
+    with pytest.raises(ModelError, match="no network 'resnet3b'; known are efficientnet-lite0, resnet2b, .*, letter-generator, timm:NAME"):
         build("resnet3b", {})
     with pytest.raises(ModelError, match="cannot be built with the arguments {'colour': 3}"):
         build("resnet2b", {"colour": 3})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hoodwink.texts.read import TextError, read_csv, read_folder, read_lines
+from hoodwink.texts.read import TextError, parse_csv, read_folder, read_lines
 from hoodwink.texts.tokens import split_blanks, split_words
 
 
@@ -28,7 +28,7 @@ def test_a_folder_has_a_file_for_each_class(tmp_path: Path) -> None:
 def test_rows_of_other_labels_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "tweets.csv"
     file.write_text('"4","1","d","q","me","good, ""very"" good"\n"2","2","d","q","me","so so"\n"0","3","d","q","me","two\nlines"\n')
-    found = read_csv(file)
+    found = parse_csv(file.read_bytes(), file)
     assert found.texts == ('good, "very" good', "two\nlines") and found.labels == (1, 0) and found.classes == ("negative", "positive")
 
 
@@ -43,13 +43,13 @@ def test_rows_of_other_labels_are_left_out(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_said(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(TextError, match=said):
-        read_csv(tmp_path / "file")
+        parse_csv((tmp_path / "file").read_bytes(), "file")
 
 
 def test_a_short_row_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text('"4","a"\n"4"\n')
     with pytest.raises(TextError, match="line 2: columns 0 and 1 were wanted, there are 1"):
-        read_csv(tmp_path / "file", text=1)
+        parse_csv((tmp_path / "file").read_bytes(), "file", text=1)
     with pytest.raises(TextError, match="no such file"):
         read_lines(tmp_path / "nothing")
     with pytest.raises(TextError, match="it has no .txt"):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from hoodwink.data.resident import Resident
+from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.loop import Epoch, Parts, Training, evaluate, fit
 from hoodwink.training.recipes import RECIPES
 from hoodwink.training.updates import classify
@@ -20,8 +21,14 @@ def made(network: nn.Module | None = None, count: int = 70, **settings: Any) -> 
     if network is None:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
-    data = Resident(pictures, labels)
-    return Training.start(Parts(recipe, network, classify(recipe.smoothing), data, Resident(pictures[:20], labels[:20]), (0.5,), (0.25,)))
+    data = PictureFeed(Resident(pictures, labels), (0.5,), (0.25,), recipe.augmentation)
+    return Training.start(Parts(recipe, network, classify(recipe.smoothing), data, data.part(torch.arange(20))))
+
+
+def examples(training: Training) -> tuple[torch.Tensor, torch.Tensor]:
+    feed = training.parts.train
+    assert isinstance(feed, PictureFeed)
+    return feed.data.pictures, feed.data.labels
 
 
 def run(training: Training) -> list[Epoch]:
@@ -35,6 +42,7 @@ def test_it_takes_the_steps_that_plain_torch_takes() -> None:
     from hoodwink.data.resident import batches
 
     training = made()
+    pictures, labels = examples(training)
     torch.manual_seed(0)
     other = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
     optimiser = torch.optim.SGD(other.parameters(), lr=training.parts.recipe.rate, momentum=0.5)
@@ -42,8 +50,8 @@ def test_it_takes_the_steps_that_plain_torch_takes() -> None:
     for epoch in range(2):
         total = 0.0
         for indices in batches(70, 8, seed=0, epoch=epoch):
-            x = (training.parts.train.pictures[indices].float() / 255 - 0.5) / 0.25
-            loss = nn.functional.cross_entropy(other(x), training.parts.train.labels[indices])
+            x = (pictures[indices].float() / 255 - 0.5) / 0.25
+            loss = nn.functional.cross_entropy(other(x), labels[indices])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -73,12 +81,13 @@ def test_means_are_of_pictures_not_of_batches() -> None:
 def test_evaluation_of_both_sides_is_the_mean_of_the_outputs() -> None:
     training = made()
     parts = training.parts
-    x = (parts.train.pictures.float() / 255 - 0.5) / 0.25
+    pictures, labels = examples(training)
+    x = (pictures.float() / 255 - 0.5) / 0.25
     with torch.no_grad():
         logits = (parts.network(x) + parts.network(x.flip(3))) / 2
     loss, accuracy = evaluate(parts, parts.train, flips=True)
-    assert loss == pytest.approx(float(nn.functional.cross_entropy(logits, parts.train.labels)), rel=1e-5)
-    assert accuracy == pytest.approx(float((logits.argmax(1) == parts.train.labels).float().mean()))
+    assert loss == pytest.approx(float(nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+    assert accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
 
 
 def test_dropout_and_augmentation_do_not_depend_on_what_was_drawn_before() -> None:

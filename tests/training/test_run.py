@@ -157,7 +157,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, run: Run) -> None:
         train("digit-mlp", out=tmp_path / "x")
     with pytest.raises(RecipeError, match=r"has no setting 'rates'; it has, for example, rate"):
         train("digits-mlp", out=tmp_path / "x", rates=1)
-    with pytest.raises(RecipeError, match=r"validation: fewer than \d+ pictures"):
+    with pytest.raises(RecipeError, match=r"validation: fewer than \d+ examples"):
         train("digits-mlp", out=tmp_path / "x", validation=10_000)
     with pytest.raises(RunError, match=r"a run of other settings is there \(rate\)"):
         train("digits-mlp", out=run.directory, rate=0.5, resume=True)

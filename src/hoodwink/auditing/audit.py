@@ -231,7 +231,7 @@ class _Audit:
         return sum(self._prove(work, part, case) for part in work.parts(rows)) if len(rows) else 0
 
     def _prove(self, work: Work, rows: Rows, case: Case) -> int:
-        wanted, pictures = self.model.card.input, work.tensor(rows)
+        wanted, pictures = self.model.card.picture, work.tensor(rows)
         if pictures.shape[2:] != self.model.encode(work.picture(rows[0])).shape[2:]:
             raise AuditError("certify: nothing can be proven through a resize; give pictures of the network's own size")
         proven = certify(self.model.network, pictures, work.targets(rows), eps=case.eps, norm=case.norm, mean=wanted.mean, std=wanted.std)
@@ -294,7 +294,7 @@ def check_inputs(model: Model, pictures: Pictures, labels: Labels | Sequence[int
         pictures = pictures.cpu().numpy()
     if not len(pictures):
         raise AuditError("pictures: one or more were wanted, none came")
-    channels = model.card.input.channels
+    channels = model.card.picture.channels
     if isinstance(pictures, np.ndarray):
         if pictures.ndim == 3 and channels == 1:
             pictures = pictures[..., None]

@@ -52,7 +52,7 @@ class Sights:
         return self._made[height, width]
 
     def _make(self, height: int, width: int) -> Sight:
-        twin, spot = self.model.preprocess(height, width), self.model.card.input.geometry(height, width)
+        twin, spot = self.model.preprocess(height, width), self.model.card.picture.geometry(height, width)
         plain = twin if twin.resize.passes else _Plain(twin.mean, twin.std, *spot.size)
 
         def judge(part: Tensor) -> Tensor:

@@ -194,7 +194,7 @@ class Work:
         for size, members in sizes.items():
             sight = self.sights.of(*size)
             area = (sight.rows.stop - sight.rows.start) * (sight.columns.stop - sight.columns.start)
-            channels = self.sights.model.card.input.channels
+            channels = self.sights.model.card.picture.channels
             count = self.batch or max(8, _SUBPIXELS.get(self.sights.model.device.type, 1 << 20) // (area * channels))
             for start in range(0, len(members), count):
                 yield np.array(members[start : start + count])

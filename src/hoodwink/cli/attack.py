@@ -104,7 +104,7 @@ def attack_command(
 
 def _read(sources: tuple[str, ...], limit: int | None, model: Model, talk: Talk) -> _Sources:
     """A data set where one source is named that is no picture file, else photos, each of its own size."""
-    channels = model.card.input.channels
+    channels = model.card.picture.channels
     if len(sources) == 1 and not Path(sources[0]).is_file() or sources[0].endswith(".csv"):
         return _set(sources[0], limit, channels, model, talk)
     from hoodwink.pictures.read import read_picture

@@ -172,7 +172,7 @@ def _data(spec: str, limit: int | None, model: Model, talk: Talk) -> DataSet:
     from hoodwink.data.load import load
 
     with fetching(talk, spec) as (tell, progress):
-        found = load(spec, limit=limit, channels=model.card.input.channels, tell=tell, progress=progress)
+        found = load(spec, limit=limit, channels=model.card.picture.channels, tell=tell, progress=progress)
     for name, why in found.broken[:_BROKEN]:
         talk.warn(f"{name}: left out: {why}")
     if len(found.broken) > _BROKEN:

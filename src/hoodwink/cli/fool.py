@@ -174,7 +174,7 @@ def _into_picture(photo: Path, job: _Job, count: str) -> None:
     from hoodwink.pictures.read import read_picture
     from hoodwink.pictures.write import write_picture
 
-    picture = read_picture(photo, channels=job.models[0].card.input.channels, max_pixels=job.max_pixels)
+    picture = read_picture(photo, channels=job.models[0].card.picture.channels, max_pixels=job.max_pixels)
     with watching(f"{count}{photo.name}", job.asked, job.talk) as watch:
         result: Fooled = fool(picture, model=job.models, watch=watch, **job.asked)
     path = write_picture(job.out if result.fooled else places.failed_name(job.out), result.picture, force=job.force)

@@ -86,7 +86,7 @@ def _say_unreadable(grades: list[Grade], model: Model, talk: Talk) -> None:
     from hoodwink.pictures.read import read_picture
 
     paths = dict.fromkeys(path for one in grades if one.distances is None for path in (one.original, one.fooled))
-    channels = model.card.input.channels
+    channels = model.card.picture.channels
     talk.each(paths, lambda path: read_picture(path, channels=channels))
 
 

@@ -14,10 +14,11 @@ from hoodwink.cli.talk import Talk
 from hoodwink.cli.verbs import Verbs
 
 if TYPE_CHECKING:
-    from hoodwink.models.card import PictureInput
+    from hoodwink.models.card import PictureInput, TextInput
     from hoodwink.models.model import Model
     from hoodwink.models.shapes import Layer
 
+TEXT = (8,)  # the steps of a text that goes through a network
 _SHOWN = 5  # class names on a card: all would fill the screen
 VERBS = {
     "list": (__name__, "List the packaged networks and the other ways to one."),
@@ -58,7 +59,7 @@ def list_command(talk: Talk) -> None:
         from hoodwink.models.load import PACKAGED
         from hoodwink.networks.table import NETWORKS
 
-    sizes = {name: f"{row.size[0]} x {row.size[1]} pixels" for name, row in NETWORKS.items()}
+    sizes = {name: f"{row.size[0]} x {row.size[1]} pixels" if row.size else "texts" for name, row in NETWORKS.items()}
     talk.show(heading("Packaged"), facts((name, sizes[name]) for name in PACKAGED))
     talk.show(heading("For bare weights", "--network"), facts(sizes.items()))
     talk.show(heading("Ways to a network", "--model"), facts(WAYS.items()))
@@ -101,14 +102,16 @@ def _is_bare(spec: str) -> bool:
 
 
 def _record(model: Model, talk: Talk) -> dict[str, Any]:
+    from hoodwink.models.card import PictureInput
     from hoodwink.models.selfcheck import probes
     from hoodwink.models.shapes import layers
 
     count = sum(parameter.numel() for parameter in model.network.parameters())
     check = {"passed": True, "warnings": talk.warnings}  # one that fails is an error: the network is not loaded
-    shape = tuple(model.encode(probes(model.card.input)[0]).shape[1:])
-    found = layers(model.network, shape, trained=model.trained)
-    known = {"card": model.card.to_json(), "classes": len(model.classes), "parameters": count, "self_check": check}
+    wanted = model.card.input
+    shape = tuple(model.encode(probes(wanted)[0]).shape[1:]) if isinstance(wanted, PictureInput) else TEXT
+    found = layers(model.network, shape, trained=model.trained, text=shape == TEXT)
+    known = {"card": model.card.to_json(brief=True), "classes": len(model.classes), "parameters": count, "self_check": check}
     return known | {"input": shape, "layers": found}
 
 
@@ -117,9 +120,10 @@ def _network(name: str) -> dict[str, Any]:
     from hoodwink.networks.table import NETWORKS
 
     row = NETWORKS[name]
-    network, shape = row.make(), (row.channels, *row.size)
+    network = row.make()
+    shape = (row.channels, *row.size) if row.size else TEXT
     count = sum(parameter.numel() for parameter in network.parameters())
-    return {"name": name, "parameters": count, "input": shape, "layers": layers(network, shape)}
+    return {"name": name, "parameters": count, "input": shape, "layers": layers(network, shape, text=not row.size)}
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +154,8 @@ def _show_layers(record: dict[str, Any], talk: Talk) -> None:
     total, trained = sum(one.parameters for one in found), sum(one.trained for one in found)
     talk.show(Padding(listing("layer", "kind", "output", "parameters", "how they come about", rows=rows), (0, 0, 0, 2)), "")
     part = "all of them trained" if trained == total else f"{trained:,} of them trained"
-    talk.show(notes([f"{len(found)} layers, for a picture of {times(record['input'])} (C x H x W): {total:,} parameters, {part}"]))
+    taken = "a text of 8 steps" if record["input"] == TEXT else f"a picture of {times(record['input'])} (C x H x W)"
+    talk.show(notes([f"{len(found)} layers, for {taken}: {total:,} parameters, {part}"]))
 
 
 def _show(model: Model, record: dict[str, Any], talk: Talk) -> None:
@@ -163,8 +168,7 @@ def _show(model: Model, record: dict[str, Any], talk: Talk) -> None:
         "source": card.source,
         "licence": card.licence,
         "weights": f"SHA-256 {card.weights_sha256}",
-        "pictures": _preparation(card.input),
-        "mean, std": f"{_numbers(card.input.mean)} and {_numbers(card.input.std)}",
+        **_input(card.input),
         "classes": _some(model.classes.names),
         **{f"score on {score.get('set', '?')}": str(score.get("value", "?")) for score in card.scores},
         "self-check": "; ".join(["passed", *talk.warnings]),
@@ -176,6 +180,16 @@ def _show(model: Model, record: dict[str, Any], talk: Talk) -> None:
 def _call(network: dict[str, Any]) -> str:
     arguments = ", ".join(f"{key}={value!r}" for key, value in network["arguments"].items())
     return f"{network['name']}({arguments})" if arguments else str(network["name"])
+
+
+def _input(wanted: PictureInput | TextInput) -> dict[str, str]:
+    """What is done to what the network takes."""
+    from hoodwink.models.card import PictureInput
+
+    if isinstance(wanted, PictureInput):
+        return {"pictures": _preparation(wanted), "mean, std": f"{_numbers(wanted.mean)} and {_numbers(wanted.std)}"}
+    known = f"of {wanted.letters!r}" if wanted.unit == "letters" else f"{len(wanted.words):,} of them, cut by {wanted.split!r}"
+    return {"texts": f"{wanted.unit}, {known}"}
 
 
 def _preparation(wanted: PictureInput) -> str:

@@ -102,7 +102,7 @@ def _same_photo(folder: Path, photo: Path, model: Model, at_model_size: bool, ma
 
     from hoodwink.pictures.read import PictureError, read_picture
 
-    channels = model.card.input.channels
+    channels = model.card.picture.channels
     picture = read_picture(photo, channels=channels, max_pixels=max_pixels)
     try:
         kept = read_picture(folder / "original.png", channels=channels, max_pixels=max_pixels).levels

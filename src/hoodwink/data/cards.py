@@ -48,8 +48,8 @@ class DataFile:
 class DataCard:
     """What is known of a data set.
 
-    files: in a fixed order; splits: the names of the files that each split is read from; counts: pictures of each split;
-    shape: of a picture, H x W x C; classes: their names, in the order of the labels.
+    files: in a fixed order; splits: the names of the files that each split is read from; counts: pictures or texts of each split;
+    shape: of a picture, H x W x C, () of texts; classes: their names, in the order of the labels.
     """
 
     name: str
@@ -58,7 +58,7 @@ class DataCard:
     files: tuple[DataFile, ...]
     splits: dict[str, tuple[str, ...]]
     counts: dict[str, int]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: tuple[str, ...]
 
     def files_of(self, split: str | None = None) -> tuple[DataFile, ...]:

@@ -121,7 +121,7 @@ def read_zip(data: bytes, table: str, split: str, classes: Sequence[str]) -> tup
         raise DataError(f"a zip with {table} (file, label, partition) and the pictures that it lists was wanted ({error})") from error
 
 
-def check_set(pictures: Levels, labels: Labels, count: int, shape: tuple[int, int, int], classes: int) -> None:
+def check_set(pictures: Levels, labels: Labels, count: int, shape: tuple[int, ...], classes: int) -> None:
     """Raise DataError unless there are `count` pictures of a shape H x W x C, each with a label in 0..classes - 1."""
     wanted = (count, *shape)
     if pictures.shape != wanted:

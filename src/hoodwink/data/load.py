@@ -11,6 +11,7 @@ from hoodwink.data.folders import Columns, load_folder
 from hoodwink.data.formats import check_set
 from hoodwink.data.sets import DataSet
 from hoodwink.data.table import DATA_SETS, Row, unknown
+from hoodwink.data.text_table import TEXT_SETS
 
 __all__ = ["DATA_SETS", "Columns", "DataError", "DataSet", "load"]
 
@@ -37,6 +38,8 @@ def load(
         raise DataError(f"a limit of 1 or more pictures was wanted, not {limit}")
     text = os.fspath(spec)
     name, _, split = text.partition(":")
+    if name in TEXT_SETS:
+        raise DataError(f"{name} holds texts, and pictures were wanted; the sets of pictures are {', '.join(DATA_SETS)}")
     if name in DATA_SETS:
         found = _named(DATA_SETS[name], split or SPLIT, tell, progress)
         return found if limit is None else found.first(limit)

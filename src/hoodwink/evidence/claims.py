@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hoodwink.data.load import load
+from hoodwink.data.texts import TextSet, load_texts, only
 from hoodwink.evidence.audits import Felled, holding
 from hoodwink.evidence.judge import Verdict, judge
-from hoodwink.evidence.scores import accuracy
+from hoodwink.evidence.scores import accuracy, perplexity
+from hoodwink.models.card import TextInput
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import NORMS, distances, radius
 from hoodwink.pictures.read import Picture, read_picture
@@ -24,7 +26,7 @@ FAILS: Status = "does not hold"
 UNKNOWN: Status = "cannot be checked"
 
 _FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
-_ALIKE = 0.001  # accuracies: what another machine's rounding may turn
+_ALIKE = 0.001  # accuracies, and the share of a perplexity: what another machine's rounding may turn
 _DISTANCES = {"l2": "L2", "linf": "largest change", "l1": "L1", "l0": "number of changed subpixels"}
 
 
@@ -77,7 +79,7 @@ def picture_claim(file: str, values: Mapping[str, Any], directory: Path, model: 
         return Check("picture", file, name, UNKNOWN, f"{file} is not in the folder")
     try:
         verdict = judge(path, model, at_model_size=bool(values.get("at_model_size")))
-        picture = read_picture(path, channels=model.card.input.channels)
+        picture = read_picture(path, channels=model.card.picture.channels)
     except ValueError as error:
         return Check("picture", file, name, FAILS, str(error), ("file",))
     findings = {
@@ -108,22 +110,28 @@ def audit_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
 
 
 def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
-    """Judge that a network's accuracy on a data set is the one claimed.
+    """Judge that a network's score on a data set is the one claimed.
 
-    values: set (as `data.load` takes it), sha256 (of its content), accuracy, in [0, 1].
+    values: set (as `data.load` or `load_texts` takes it), sha256 (of its content), and accuracy, in [0, 1], or perplexity; only: of the
+    texts those of this class.
     """
-    name, claimed, spec = model.card.name, _value(values, "accuracy", (int, float)), _value(values, "set", str)
+    name, spec = model.card.name, _value(values, "set", str)
+    measure = "accuracy" if "accuracy" in values else "perplexity"
+    claimed = _value(values, measure, (int, float))
     if claimed is None or spec is None:
-        raise RunError("run.json: a claim of a score names its set and its accuracy; this one was changed by hand")
+        raise RunError("run.json: a claim of a score names its set and its accuracy or perplexity; this one was changed by hand")
+    texts = isinstance(model.card.input, TextInput)
     try:
-        data = load(spec)
+        data = only(load_texts(spec), str(values.get("only") or "")) if texts else load(spec)
     except ValueError as error:
         return Check("score", file, name, UNKNOWN, str(error))
+    what = "texts" if isinstance(data, TextSet) else "pictures"
     if data.sha256 != values.get("sha256"):
-        return Check("score", file, name, UNKNOWN, f"{spec}: other pictures or labels than those of the record")
-    found = accuracy(model, data)
-    holds, measured = abs(found - claimed) <= _ALIKE, {"accuracy": found, "pictures": len(data)}
-    why = f"accuracy {found:.4f} on {len(data)} pictures of {spec}" + ("" if holds else f", {claimed:.4f} was claimed")
+        return Check("score", file, name, UNKNOWN, f"{spec}: other {what} or labels than those of the record")
+    found = perplexity(model, data) if measure == "perplexity" and isinstance(data, TextSet) else accuracy(model, data)
+    holds = abs(found - claimed) <= _ALIKE * (1 if measure == "accuracy" else claimed)
+    measured = {measure: found, what: len(data)}
+    why = f"{measure} {found:.4f} on {len(data)} {what} of {spec}" + ("" if holds else f", {claimed:.4f} was claimed")
     return Check("score", file, name, HOLDS if holds else FAILS, why, () if holds else ("answer",), measured)
 
 

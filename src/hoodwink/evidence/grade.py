@@ -110,14 +110,14 @@ def _grade(name: str, original: Path, fooled: Path, model: Model, target: int, c
     failed = Grade(name, original, fooled, passed=False, label=None, confidence=None, distances=None, why="")
     try:
         verdict = judge(fooled, model)
-        after = read_picture(fooled, channels=model.card.input.channels)
+        after = read_picture(fooled, channels=model.card.picture.channels)
         judged = replace(failed, label=verdict.label, confidence=verdict.confidence(target))
     except ValueError as error:
         return replace(failed, why=_short(error, fooled))
     wrong = _wrong_answer(verdict, target, confidence)
     try:
         first = judge(original, model)
-        before = read_picture(original, channels=model.card.input.channels)
+        before = read_picture(original, channels=model.card.picture.channels)
     except ValueError as error:
         return replace(judged, why="; ".join([*wrong, _short(error, original)]))
     wrong += _wrong_original(first, before, after, target)

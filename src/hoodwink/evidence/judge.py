@@ -1,4 +1,4 @@
-"""The judge: reads a picture from its bytes, asks the original network once, and says what it saw."""
+"""The judge: reads a picture or a text from its bytes, asks the original network once, and says what it saw."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from hoodwink.models.card import ModelCard, TextInput
 from hoodwink.models.classes import Classes
 from hoodwink.models.model import Model
 from hoodwink.pictures.read import MAX_PIXELS, Picture, picture_from_array, read_bytes, read_picture
 from hoodwink.pictures.write import encode_png
+from hoodwink.texts.read import Text, TextError, read_text
+from hoodwink.texts.tokens import SPLITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +87,44 @@ class Verdict:
         return f"<table><caption>{escape(self.model)}: {escape(self.file or 'array')}</caption>{rows}</table>"
 
 
-def judge(source: str | Path | Picture | object, model: Model, *, at_model_size: bool = False, max_pixels: int = MAX_PIXELS) -> Verdict:
+def judge(
+    source: str | Path | Picture | Text | object, model: Model, *, at_model_size: bool = False, max_pixels: int = MAX_PIXELS
+) -> Verdict:
     """Say what the network sees in a file.
 
     source: a path, a Picture, or a uint8 array H x W x C, H x W x 1 or H x W; the last two are judged from their encoded
-    PNG bytes. at_model_size: the picture is taken as it is, neither resized nor cropped, and must have the network's size.
+    PNG bytes; for a network that reads texts, a path or a Text (see `make_text`). at_model_size: the picture is taken as it is, neither resized nor cropped, and must have the network's size.
     max_pixels: larger pictures are refused before they are decoded. Raises PictureError for what cannot be read and ValueError for a
     size that does not fit.
     """
-    picture = _from_bytes(source, model.card.input.channels, max_pixels)
+    model.card.need("classify")
+    if isinstance(model.card.input, TextInput):
+        return _judge_text(source, model)
+    picture = _from_bytes(source, model.card.picture.channels, max_pixels)
     logits = _logits(model, _encode(model, picture, at_model_size))
+    return _verdict(logits, model, picture.path, picture.sha256, picture.notes)
+
+
+def _judge_text(source: object, model: Model) -> Verdict:
+    if not isinstance(source, (str, Path, Text)):
+        raise TextError(f"{model.card.name} reads texts: a file or make_text(...) was wanted, {type(source).__name__} came")
+    text = source if isinstance(source, Text) else read_text(source)
+    return _verdict(_logits(model, model.encode(text.content)), model, text.path, text.sha256, _passed_over(text.content, model.card))
+
+
+def _passed_over(content: str, card: ModelCard) -> tuple[str, ...]:
+    """What the network does not read of a text."""
+    read = card.reader.read(content)
+    if isinstance(card.input, TextInput) and card.input.unit == "words":
+        there = len(SPLITS[card.input.split](content))
+        return (f"{there - len(read)} of {there} words are not known and passed over",) if len(read) < there else ()
+    written = card.reader.write(read)
+    return () if written == content.strip() else (f"read as {written!r}",)
+
+
+def _verdict(
+    logits: np.ndarray[Any, np.dtype[np.float32]], model: Model, path: Path | None, sha256: str, notes: tuple[str, ...]
+) -> Verdict:
     weights = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = weights / weights.sum()
     for array in (logits, probabilities):
@@ -104,9 +135,9 @@ def judge(source: str | Path | Picture | object, model: Model, *, at_model_size:
         classes=model.classes,
         model=model.card.name,
         weights_sha256=model.card.weights_sha256,
-        file=None if picture.path is None else str(picture.path),
-        sha256=picture.sha256,
-        notes=picture.notes,
+        file=None if path is None else str(path),
+        sha256=sha256,
+        notes=notes,
     )
 
 
@@ -121,7 +152,7 @@ def _from_bytes(source: object, channels: int, max_pixels: int) -> Picture:
 def _encode(model: Model, picture: Picture, at_model_size: bool) -> torch.Tensor:
     if not at_model_size:
         return model.encode(picture)
-    asked = model.card.input
+    asked = model.card.picture
     wanted = asked.size or (asked.resize if isinstance(asked.resize, tuple) else None)
     if wanted is not None and (picture.height, picture.width) != wanted:
         name = picture.path.name if picture.path else "the array"

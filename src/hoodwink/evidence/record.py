@@ -45,4 +45,10 @@ def _version() -> str:
 
 def _model(model: Model) -> dict[str, Any]:
     card = model.card
-    return {"spec": model.spec, "options": model.options, "name": card.name, "weights_sha256": card.weights_sha256, "card": card.to_json()}
+    return {
+        "spec": model.spec,
+        "options": model.options,
+        "name": card.name,
+        "weights_sha256": card.weights_sha256,
+        "card": card.to_json(brief=True),
+    }

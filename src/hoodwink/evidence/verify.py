@@ -171,8 +171,8 @@ def _differs(model: Model, recorded: Mapping[str, Any]) -> str:
     here, there = model.card.weights_sha256, str(recorded.get("weights_sha256"))
     if here != there:
         return f"other weights: theirs have the SHA-256 {here[:12]}..., the record's {there[:12]}...; hand over the network of the record"
-    card, current = recorded.get("card", {}), model.card.to_json()
-    for key, word in (("input", "another preparation of the picture"), ("classes", "other class names"), ("wordlist", "other class names")):
+    card, current = recorded.get("card", {}), model.card.to_json(brief=True)
+    for key, word in (("input", "another preparation of its input"), ("classes", "other class names"), ("wordlist", "other class names")):
         if key in card and card[key] != current[key]:
             return f"{word} than in the record: load the network with the options of the record"
     return ""

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from hoodwink.models.classes import Classes, imagenet
+from hoodwink.runs import sha256_bytes
+from hoodwink.texts.alphabet import Alphabet
+from hoodwink.texts.read import TextError
+from hoodwink.texts.readers import LetterReader, Reader, WordReader
 
 FILTERS = ("bilinear", "bicubic", "lanczos")
 WORDLISTS = {"imagenet-1k": imagenet}
+TASKS = ("classify", "generate")
+_VERBS = {"classify": "look, fool and audit take it", "generate": "hoodwink sample takes it"}
 _MAX_PIXELS = 178_956_970  # a sliver of a picture grows without bound when its shorter side is enlarged
 
 
@@ -85,6 +92,41 @@ class PictureInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextInput:
+    """What a network reads of a text.
+
+    unit: "letters", those of `letters` (each index its place in them, from 1; with ends: a beginning and an end around them), or
+    "words", those of `words`, cut by `split` (see texts/tokens.py); what is not known is passed over.
+    """
+
+    kind: str = "text"
+    unit: str
+    letters: str = ""
+    ends: bool = False
+    words: tuple[str, ...] = ()
+    split: str = "words"
+
+    def __post_init__(self) -> None:
+        _need(self.kind == "text", "input.kind", "'text'", self.kind)
+        _need(self.unit in ("letters", "words"), "input.unit", "'letters' or 'words'", self.unit)
+        _need(
+            isinstance(self.letters, str) and isinstance(self.ends, bool),
+            "input.letters and ends",
+            "a text and true or false",
+            self.letters,
+        )
+        _need(_is_texts(self.words), "input.words", "a list of words", "something else")
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What turns a text into indices; ModelError where the letters or words cannot be told apart."""
+        try:
+            return LetterReader(Alphabet(self.letters), self.ends) if self.unit == "letters" else WordReader(self.words, self.split)
+        except TextError as error:
+            raise ModelError(f"the card's input: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What is known of a network: enough to build it, to feed it, and to read its answers.
 
@@ -99,7 +141,7 @@ class ModelCard:
     source: str = ""
     licence: str = ""
     weights_sha256: str
-    input: PictureInput
+    input: PictureInput | TextInput
     classes: tuple[str, ...] = ()
     synonyms: dict[str, tuple[str, ...]] = field(default_factory=dict)
     wordlist: str | None = None
@@ -108,7 +150,7 @@ class ModelCard:
     def __post_init__(self) -> None:
         for key in ("name", "source", "licence", "weights_sha256"):
             _need(isinstance(getattr(self, key), str), key, "a text", getattr(self, key))
-        _need(self.task == "classify", "task", "'classify'", self.task)
+        _need(self.task in TASKS, "task", f"one of {', '.join(TASKS)}", self.task)
         _need(_is_network(self.network), "network", "{name: text, arguments: {...}}", self.network)
         _need(_is_texts(self.classes), "classes", "a list of names", self.classes)
         _need(
@@ -118,12 +160,33 @@ class ModelCard:
         _need(not strangers, "synonyms", "only names that are in classes", strangers[:3])
         _need(self.wordlist is None or self.wordlist in WORDLISTS, "wordlist", f"one of {', '.join(WORDLISTS)}", self.wordlist)
         _need(
-            bool(self.classes) != bool(self.wordlist),
+            self.task != "classify" or bool(self.classes) != bool(self.wordlist),
             "classes",
             "names, or else a word list",
             f"{len(self.classes)} names, {self.wordlist}",
         )
         _need(isinstance(self.scores, tuple) and all(isinstance(s, dict) for s in self.scores), "scores", "a list of records", self.scores)
+
+    @property
+    def picture(self) -> PictureInput:
+        """What is done to a picture; ModelError for a network that takes something else."""
+        if not isinstance(self.input, PictureInput):
+            raise ModelError(f"{self.name} reads texts, not pictures; type --text TEXT (look, fool), or name a network of pictures")
+        return self.input
+
+    @property
+    def reader(self) -> Reader:
+        """What turns a text into indices; ModelError for a network that takes something else."""
+        if not isinstance(self.input, TextInput):
+            raise ModelError(
+                f"{self.name} sees pictures, not texts; name a file, or a network of texts, such as one of hoodwink train names-lstm"
+            )
+        return self.input.reader
+
+    def need(self, task: str) -> None:
+        """Raise ModelError for a network of another task, and say what fits."""
+        if self.task != task:
+            raise ModelError(f"{self.name}: a network to {task} was wanted, this one is to {self.task}; {_VERBS[self.task]}")
 
     def find_classes(self) -> Classes:
         """The classes with their synonyms, in the order of the network's outputs."""
@@ -131,23 +194,27 @@ class ModelCard:
             return WORDLISTS[self.wordlist]()
         return Classes(self.classes, tuple(self.synonyms.get(name, ()) for name in self.classes))
 
-    def to_json(self) -> dict[str, Any]:
-        """The card as JSON values (lists, no tuples)."""
+    def to_json(self, *, brief: bool = False) -> dict[str, Any]:
+        """The card as JSON values (lists, no tuples); brief: for a list of words their number and the SHA-256 of their lines."""
         card = {key.name: _plain(getattr(self, key.name)) for key in fields(self)}
-        return card | {"input": {key.name: _plain(getattr(self.input, key.name)) for key in fields(self.input)}}
+        given = {key.name: _plain(getattr(self.input, key.name)) for key in fields(self.input)}
+        if brief and given.get("words"):
+            given["words"] = {"count": len(given["words"]), "sha256": sha256_bytes("\n".join(given["words"]).encode())}
+        return card | {"input": given}
 
     @staticmethod
     def from_json(value: object) -> ModelCard:
         """Read what `to_json` made; unknown, missing or unfit entries are a ModelError that names them."""
         card = _entries(ModelCard, value, "the card")
-        picture = _entries(PictureInput, card["input"], "the card's input")
-        card["input"] = PictureInput(**{key: _tuple(entry) for key, entry in picture.items()})
+        kind = card["input"].get("kind") if isinstance(card["input"], Mapping) else None
+        record = TextInput if kind == "text" else PictureInput
+        card["input"] = record(**{key: _tuple(entry) for key, entry in _entries(record, card["input"], "the card's input").items()})
         if isinstance(card.get("synonyms"), dict):
             card["synonyms"] = {name: _tuple(others) for name, others in card["synonyms"].items()}
         return ModelCard(**card | {key: _tuple(card[key]) for key in ("classes", "scores") if key in card})
 
 
-def _entries(record: type[ModelCard | PictureInput], value: object, what: str) -> dict[str, Any]:
+def _entries(record: type[ModelCard | PictureInput | TextInput], value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ModelError(f"{what} must be a JSON object, it is {type(value).__name__}")
     known = [key.name for key in fields(record)]

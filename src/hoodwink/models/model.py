@@ -1,9 +1,10 @@
-"""A network and its card: pictures in, logits out."""
+"""A network and its card: pictures or texts in, logits out."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -14,9 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hoodwink.models.build import can_build
-from hoodwink.models.card import ModelCard, ModelError
+from hoodwink.models.card import ModelCard, ModelError, TextInput
 from hoodwink.models.weights import pack
 from hoodwink.pictures.resample import FILTERS
+from hoodwink.runs import one_line
+from hoodwink.texts.batches import pad
 
 if TYPE_CHECKING:
     from hoodwink.models.preprocess import Preprocess
@@ -58,8 +61,8 @@ class Model:
 
     def see(self, picture: Picture | Levels) -> Levels:
         """The part of a picture, uint8 H x W x C, that the network sees: resized and cropped by Pillow itself, h x w x C."""
-        levels = _check(getattr(picture, "levels", picture), self.card.input.channels)
-        wanted = self.card.input
+        wanted = self.card.picture
+        levels = _check(getattr(picture, "levels", picture), wanted.channels)
         spot = wanted.geometry(*levels.shape[:2])
         image = Image.fromarray(levels if wanted.channels == 3 else levels[:, :, 0])
         if spot.resized != levels.shape[:2]:
@@ -67,15 +70,36 @@ class Model:
         image = image.crop((spot.left, spot.top, spot.left + spot.size[1], spot.top + spot.size[0]))
         return np.array(image).reshape(*spot.size, wanted.channels)
 
-    def encode(self, picture: Picture | Levels) -> Tensor:
-        """The network's input for one picture, uint8 H x W x C: what it sees of it, normalised; 1 x C x h x w."""
-        seen = torch.from_numpy(self.see(picture)).permute(2, 0, 1)[None].float()
-        mean, std = (torch.tensor(value, dtype=torch.float32).view(1, -1, 1, 1) for value in (self.card.input.mean, self.card.input.std))
+    def encode(self, raw: Picture | Levels | str) -> Tensor:
+        """The network's input for one picture, uint8 H x W x C: what it sees of it, normalised, 1 x C x h x w; for a text: int64, 1 x T.
+
+        T is at least 1. ModelError for a text of which a network of letters can read none.
+        """
+        if isinstance(self.card.input, TextInput):
+            return self.encode_all([raw])
+        seen = torch.from_numpy(self.see(raw)).permute(2, 0, 1)[None].float()
+        mean, std = (
+            torch.tensor(value, dtype=torch.float32).view(1, -1, 1, 1) for value in (self.card.picture.mean, self.card.picture.std)
+        )
         # On the CPU wherever the network is: a GPU multiplies by 1/255 instead of dividing, which is not the same number.
         return seen.div(255).sub(mean).div(std).contiguous().to(self.device)
 
+    def encode_all(self, raws: Sequence[Picture | Levels | str]) -> Tensor:
+        """The same for several: N x C x h x w, or, of texts, N x T with 0 behind the end of each."""
+        if not isinstance(self.card.input, TextInput):
+            return torch.cat([self.encode(raw) for raw in raws])
+        strangers = [type(raw).__name__ for raw in raws if not isinstance(raw, str)]
+        if strangers:
+            raise ModelError(f"{self.card.name} reads texts, {strangers[0]} came; type a text")
+        found = [self.card.reader.encode(str(raw)) for raw in raws]
+        if self.card.input.unit == "letters" and not all(found):
+            raise ModelError(
+                f"{one_line(raws[found.index([])])!r}: nothing of it is in the letters that {self.card.name} reads; type others"
+            )
+        return pad([steps or [0] for steps in found]).indices.to(self.device)
+
     def outputs(self, encoded: Tensor) -> Tensor:
-        """The logits, N x K, of normalised pictures N x C x h x w (as `encode` or `preprocess` make them); gradients pass."""
+        """The logits, N x K, of normalised pictures N x C x h x w or texts N x T (as `encode` makes them); gradients pass to pictures."""
         logits: Tensor = self.network(encoded)
         return logits
 
@@ -83,10 +107,10 @@ class Model:
         """The differentiable twin of `encode` for pictures of one size in pixels."""
         from hoodwink.models.preprocess import Preprocess  # evidence never needs it
 
-        return Preprocess(self.card.input, height, width, device=self.device)
+        return Preprocess(self.card.picture, height, width, device=self.device)
 
     def features(self, encoded: Tensor, layer: str) -> Tensor:
-        """What a layer of the network, named as in `network.named_modules()`, gives for normalised pictures N x C x h x w."""
+        """What a layer of the network, named as in `network.named_modules()`, gives for what `encode` makes."""
         layers = {name: module for name, module in self.network.named_modules() if name}
         if layer not in layers:
             near = get_close_matches(layer, layers, n=3) or [name for name, _ in self.network.named_children()]

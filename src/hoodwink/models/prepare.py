@@ -119,7 +119,7 @@ def _check(model: Model, pictures: Tensor | None, dtype: torch.dtype) -> Tensor:
     if any(module.training for module in model.network.modules()):
         raise ModelError(f"{model.card.name} is in training mode, and only a finished network is prepared; call model.network.eval() first")
     if pictures is None:
-        return torch.cat([model.encode(levels) for levels in probes(model.card.input)])
+        return torch.cat([model.encode(levels) for levels in probes(model.card.picture)])
     if pictures.ndim != 4 or not len(pictures) or not pictures.is_floating_point():
         came = f"{pictures.dtype} {tuple(pictures.shape)}"
         raise ModelError(f"normalised pictures N x C x h x w are wanted for the proof, {came} came; stack what model.encode gives")

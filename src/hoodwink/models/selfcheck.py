@@ -1,4 +1,4 @@
-"""Whether a loaded network does what its card says, tried on two made-up pictures."""
+"""Whether a loaded network does what its card says, tried on two made-up pictures or texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hoodwink.models.card import ModelError, PictureInput
+from hoodwink.models.card import ModelError, PictureInput, TextInput
 from hoodwink.models.model import Levels, Model
 from hoodwink.pictures.resample import ResampleError
 
@@ -24,6 +24,9 @@ def check(model: Model) -> None:
     training = [layer or "the network" for layer, module in model.network.named_modules() if module.training]
     if training:
         raise ModelError(f"{name}: {training[0]} stays in training mode after eval(); its answers would change from call to call")
+    if isinstance(model.card.input, TextInput):
+        _check_texts(model, model.card.input)
+        return
     noise, ramp = probes(model.card.input)
     encoded = torch.cat([model.encode(noise), model.encode(ramp)])
     _check_twin(model, noise, encoded[:1])
@@ -40,6 +43,25 @@ def probes(wanted: PictureInput) -> tuple[Levels, Levels]:
     noise = np.random.default_rng(0).integers(0, 256, (height, width, wanted.channels), dtype=np.uint8)
     ramp = np.broadcast_to(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], noise.shape)
     return noise, np.ascontiguousarray(ramp)
+
+
+def _check_texts(model: Model, wanted: TextInput) -> None:
+    """A short and a long text together must get the answers that each gets alone: what stands behind an end is not read."""
+    name = model.card.name
+    steps = list(wanted.letters[:3].strip() or wanted.letters.strip()[:3]) if wanted.unit == "letters" else list(wanted.words[:3])
+    texts = [model.card.reader.write(steps[:1]), model.card.reader.write(steps * 3)]
+    encoded = model.encode_all(texts)
+    with torch.no_grad():
+        together, alone = _call(model, encoded, "texts"), [_call(model, model.encode(text), "texts") for text in texts]
+    shape = (2, len(model.classes)) if model.card.task == "classify" else (*encoded.shape, model.card.reader.size)
+    if not isinstance(together, Tensor) or together.shape != shape:
+        came = tuple(together.shape) if isinstance(together, Tensor) else type(together).__name__
+        raise ModelError(f"{name}: outputs of shape {shape} are wanted for two texts, {came} came; the card is another network's")
+    if not together.isfinite().all():
+        raise ModelError(f"{name}: its outputs are not finite on a made-up text; check the weights")
+    for row, one in zip(together, alone, strict=True):
+        if not torch.allclose(row if one.dim() == 2 else row[: one.shape[1]], one[0], atol=1e-4):
+            raise ModelError(f"{name}: a text gets other answers beside a longer one than alone; its network reads behind the end of texts")
 
 
 def _check_twin(model: Model, levels: Levels, encoded: Tensor) -> None:
@@ -90,8 +112,9 @@ def _call(model: Model, encoded: Tensor, shape: str) -> Any:
         return model.outputs(encoded)
     except Exception as error:  # a foreign network may raise anything
         reason = (str(error) or type(error).__name__).strip().partition("\n")[0]
-        hint = "check the card" if model.card.input.size else "say what it takes: size="
-        raise ModelError(f"{model.card.name}: it does not take normalised pictures {shape} ({reason}); {hint}") from error
+        hint = "say what it takes: size=" if isinstance(model.card.input, PictureInput) and not model.card.input.size else "check the card"
+        what = shape if shape == "texts" else f"normalised pictures {shape}"
+        raise ModelError(f"{model.card.name}: it does not take {what} ({reason}); {hint}") from error
 
 
 def _gradient(logits: Tensor, encoded: Tensor) -> Tensor:

@@ -50,15 +50,17 @@ class _Call:
     output: Shape | None = None  # None: it is never called
 
 
-def layers(network: nn.Module, shape: Sequence[int], *, trained: Collection[str] | None = None) -> tuple[Layer, ...]:
-    """The layers of a network in the order in which a picture, C x H x W, goes through them; those never called that hold parameters are last.
+def layers(network: nn.Module, shape: Sequence[int], *, trained: Collection[str] | None = None, text: bool = False) -> tuple[Layer, ...]:
+    """The layers of a network in the order in which a picture, C x H x W, or a text of T steps, (T,), goes through them.
+
+    Those never called that hold parameters are last.
 
     Layers are modules without modules in them, and any other that holds parameters itself; what `forward` does without a module is not
     seen. trained: names of the parameters that are trained; without it, those that take gradients. The network is asked in evaluation
     mode and left as it was. Raises ModelError for a shape that it does not take.
     """
     units = list(_units(network))
-    calls = _follow(network, units, shape)
+    calls = _follow(network, units, shape, text)
     called = {id(call.layer) for call in calls}
     calls += [_Call(name, layer) for name, layer in units if id(layer) not in called and _own(layer)]
     taken = {id(p) for name, p in network.named_parameters() if (p.requires_grad if trained is None else name in trained)}
@@ -83,7 +85,7 @@ def _own(layer: nn.Module) -> list[nn.Parameter]:
     return list(layer.parameters(recurse=isinstance(layer, _WHOLE)))
 
 
-def _follow(network: nn.Module, units: list[tuple[str, nn.Module]], shape: Sequence[int]) -> list[_Call]:
+def _follow(network: nn.Module, units: list[tuple[str, nn.Module]], shape: Sequence[int], text: bool) -> list[_Call]:
     """The calls of the layers while one picture goes through the network."""
     calls: list[_Call] = []
 
@@ -94,15 +96,15 @@ def _follow(network: nn.Module, units: list[tuple[str, nn.Module]], shape: Seque
         return note
 
     like = next((value for value in [*network.parameters(), *network.buffers()] if value.is_floating_point()), torch.zeros(()))
-    picture = torch.zeros(1, *shape, dtype=like.dtype, device=like.device)
+    example = torch.ones(1, *shape, dtype=torch.int64 if text else like.dtype, device=like.device)
     hooks = [layer.register_forward_hook(hook(name), with_kwargs=True) for name, layer in units]
     try:
         with torch.no_grad(), _evaluating(network):
-            network(picture)
+            network(example)
     except Exception as error:  # foreign code may raise anything
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ModelError(
-            f"the network does not take pictures of {times(shape)} ({reason}); give the size and channels that it takes"
+            f"the network does not take {'texts' if text else 'pictures'} of {times(shape)} ({reason}); give the size and channels that it takes"
         ) from error
     finally:
         for one in hooks:

@@ -14,17 +14,18 @@ from hoodwink.networks.fast import fast
 from hoodwink.networks.mlp import mlp
 from hoodwink.networks.residual import residual
 from hoodwink.networks.resnet import resnet2b
+from hoodwink.networks.sequences import Bag, LetterGenerator, LetterRNN, SequenceClassifier
 
 
 @dataclass(frozen=True)
 class Row:
     """How to build a network (random weights; keyword arguments such as `classes`), and what it takes.
 
-    size, channels: of its pictures, height and width in pixels; key: translates the keys of published weights into the network's own.
+    size, channels: of its pictures, height and width in pixels; no size: it reads texts. key: translates the keys of published weights into the network's own.
     """
 
     make: Callable[..., nn.Module]
-    size: tuple[int, int]
+    size: tuple[int, int] | None = None
     key: Callable[[str], str] = str
     channels: int = 3
 
@@ -37,4 +38,8 @@ NETWORKS = {
     "convnet": Row(convnet, (28, 28), channels=1),
     "fast": Row(fast, (32, 32)),
     "residual": Row(residual, (64, 64)),
+    "sequence": Row(SequenceClassifier),
+    "bag": Row(Bag),
+    "letter-rnn": Row(LetterRNN),
+    "letter-generator": Row(LetterGenerator),
 }

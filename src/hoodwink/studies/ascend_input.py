@@ -127,7 +127,7 @@ def run(desk: Desk) -> Found:
 
 def _view(model: Model) -> Network:
     """The network as a function of pictures in [0, 1]: it was trained on (x - mean) / std."""
-    mean, std = (torch.tensor(value, device=model.device)[:, None, None] for value in (model.card.input.mean, model.card.input.std))
+    mean, std = (torch.tensor(value, device=model.device)[:, None, None] for value in (model.card.picture.mean, model.card.picture.std))
     return lambda pictures: model.outputs((pictures - mean) / std)
 
 

@@ -54,7 +54,7 @@ def run(desk: Desk) -> Found:
     trained = desk.train(recipe)
     model = load_model(trained.directory, device=desk.device)
     train, test = splits["train"], splits["test"]
-    answers = logits(model.network, test.pictures, mean=model.card.input.mean, std=model.card.input.std).cpu()
+    answers = logits(model.network, test.pictures, mean=model.card.picture.mean, std=model.card.picture.std).cpu()
     labels = test.labels.cpu()
     losses = F.cross_entropy(answers, labels, reduction="none")
     strange = strangeness(train.pictures.cpu(), train.labels.cpu(), test.pictures.cpu(), labels)

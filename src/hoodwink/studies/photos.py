@@ -44,5 +44,5 @@ def network(spec: str, side: int) -> Model:
     model = load_model(spec)
     if not side:
         return model
-    wanted = replace(model.card.input, resize=round(side * 8 / 7), size=(side, side))  # in the proportion of 256 and 224
+    wanted = replace(model.card.picture, resize=round(side * 8 / 7), size=(side, side))  # in the proportion of 256 and 224
     return Model(model.network, replace(model.card, input=wanted), device=model.device)

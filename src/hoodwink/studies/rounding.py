@@ -64,7 +64,7 @@ class FloatView:
     at_model_size: bool
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        wanted = self.model.card.input
+        wanted = self.model.card.picture
         if not self.at_model_size:
             spot = wanted.geometry(*pictures.shape[2:])
             pictures = torch.nn.functional.interpolate(pictures, size=spot.resized, mode=wanted.filter, antialias=True)

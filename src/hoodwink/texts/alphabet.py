@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 
 from hoodwink.texts.read import TextError
 
@@ -21,17 +22,6 @@ _WRITTEN = str.maketrans(
 )  # fmt: skip
 
 
-def to_ascii(name: str) -> str:
-    """A name in the letters of LETTERS.
-
-    The rule: letters such as sharp s, o with a stroke or a ligature become what they are written as (ss, o, ae); every other letter is
-    parted from its marks (NFKD) and the marks are dropped; what is then not in LETTERS, Chinese characters among it, is dropped; blanks
-    at both ends are, too. A name of which nothing is left is "".
-    """
-    parted = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", name).translate(_WRITTEN))
-    return "".join(c for c in parted if c in LETTERS).strip()
-
-
 @dataclass(frozen=True)
 class Alphabet:
     """The letters that a network knows; index 0 stands for none, those of the letters follow in their order."""
@@ -42,14 +32,35 @@ class Alphabet:
         if len(set(self.letters)) != len(self.letters) or not self.letters:
             raise TextError(f"letters: one or more, each once, were wanted, not {self.letters!r}")
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.letters)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {letter: k for k, letter in enumerate(self.letters, 1)}
+
     @property
     def size(self) -> int:
         """How many indices there are, that of no letter among them."""
         return len(self.letters) + 1
 
+    def clean(self, text: str) -> str:
+        """The text in these letters alone.
+
+        The rule: a letter that is known stays. Of the others, letters such as sharp s, o with a stroke or a ligature become what they are
+        written as (ss, o, ae), every other is parted from its marks (NFKD) and the marks are dropped; what is then not known, Chinese
+        characters of a Latin alphabet among it, is dropped.
+        """
+        known = self._known
+        if known.issuperset(text):
+            return text
+        whole = unicodedata.normalize("NFC", text)
+        return "".join(c if c in known else "".join(part for part in _parted(c) if part in known) for c in whole)
+
     def encode(self, text: str) -> list[int]:
         """The index of each letter; TextError for one that is not known, which names it."""
-        indices = [self.letters.find(c) + 1 for c in text]
+        indices = [self._index.get(c, PAD) for c in text]
         if PAD in indices:
             raise TextError(
                 f"{text!r}: letters of {self.letters!r} were wanted, {text[indices.index(PAD)]!r} is none; to_ascii takes it away"
@@ -59,3 +70,15 @@ class Alphabet:
     def decode(self, indices: list[int]) -> str:
         """The text of such indices; those of no letter are left out."""
         return "".join(self.letters[k - 1] for k in indices if k != PAD)
+
+
+_ASCII = Alphabet()
+
+
+def to_ascii(name: str) -> str:
+    """A name in the letters of LETTERS, by the rule of `Alphabet.clean`, blanks at both ends dropped; "" where nothing is left of it."""
+    return _ASCII.clean(name).strip()
+
+
+def _parted(letter: str) -> str:
+    return unicodedata.normalize("NFKD", letter.translate(_WRITTEN))

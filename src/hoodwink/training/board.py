@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from hoodwink.training.inputs import Material
-from hoodwink.training.loop import Epoch, Parts, shaped
+from hoodwink.training.feeds import PictureFeed
+from hoodwink.training.loop import Epoch, Parts
 from hoodwink.training.recipes import RecipeError
 
 _SHOWN = 16  # pictures
@@ -19,18 +19,19 @@ _SHOWN = 16  # pictures
 class Board:
     """Writes event files into a folder; RecipeError where tensorboard is not installed. Iterations are steps of the optimiser's batches."""
 
-    def __init__(self, folder: Path, parts: Parts, material: Material) -> None:
+    def __init__(self, folder: Path, parts: Parts) -> None:
         try:
             module: Any = importlib.import_module("torch.utils.tensorboard")
         except ImportError as error:
             raise RecipeError(f"tensorboard cannot be imported ({error}); type: pip install 'hoodwink[tensorboard]'") from error
         self.parts, self.epochs = parts, list[tuple[int, Epoch, float]]()
         self.writer = module.SummaryWriter(str(folder))
-        pictures = material.train.pictures[:_SHOWN]
+        inputs, _ = parts.train.take(torch.arange(1))
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of the tracing that the writer does
-            self.writer.add_graph(parts.network.eval(), shaped(parts, pictures[:1]))
-        self.writer.add_images("training pictures", pictures)
+            self.writer.add_graph(parts.network.eval(), inputs)
+        if isinstance(parts.train, PictureFeed):
+            self.writer.add_images("training pictures", parts.train.data.pictures[:_SHOWN])
         self.writer.add_text("recipe", "\n".join(f"    {name}: {value}" for name, value in parts.recipe.to_json().items()))
 
     def epoch(self, epoch: Epoch, iteration: int, test_accuracy: float) -> None:

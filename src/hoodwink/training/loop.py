@@ -8,21 +8,20 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from hoodwink.data.augment import augment, key
+from hoodwink.data.augment import key
 from hoodwink.data.keys import keyed
-from hoodwink.data.resident import Resident, batches, normalised
 from hoodwink.training.checkpoint import Position, copy_weights
+from hoodwink.training.feeds import Feed
 from hoodwink.training.optimise import Slow, factor, make_optimiser, set_rate
 from hoodwink.training.precision import halved
 from hoodwink.training.recipes import Recipe
-from hoodwink.training.updates import Ask, Update
+from hoodwink.training.updates import Ask, Update, cross_entropy, hits, weight
 
-BLOCK = 512  # pictures that are gathered, varied and normalised at a time
-EVALUATED = 1000  # pictures of a batch without gradients
+BLOCK = 512  # examples that are gathered and varied at a time
+EVALUATED = 1000  # examples of a batch without gradients
 
 
 class Diverged(ValueError):
@@ -31,22 +30,23 @@ class Diverged(ValueError):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a training is made of. mean, std: for each channel of pictures in [0, 1]. rank, world: of the processes that train together."""
+    """What a training is made of. rank, world: of the processes that train together."""
 
     recipe: Recipe
     network: nn.Module
     update: Update
-    train: Resident
-    validation: Resident | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    train: Feed
+    validation: Feed | None
     rank: int = 0
     world: int = 1
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """The means of one epoch; validation_* where pictures were held out. epoch: from 1."""
+    """The means of one epoch, over pictures, texts, or, where the next letter is wanted, letters; validation_* where some were held out.
+
+    epoch: from 1.
+    """
 
     epoch: int
     loss: float
@@ -59,25 +59,22 @@ class Epoch:
 
 @dataclass
 class Training:
-    """A training under way: what it is made of, and where it is."""
+    """A training under way: what it is made of, and where it is. steps: of an epoch."""
 
     parts: Parts
     optimiser: torch.optim.Optimizer
     slow: Slow | None
     position: Position
     trained: tuple[nn.Parameter, ...]
+    steps: int
 
     @classmethod
     def start(cls, parts: Parts) -> Training:
         """From the beginning."""
         slow = Slow(parts.network) if parts.recipe.lookahead else None
         trained = tuple(value for value in parts.network.parameters() if value.requires_grad)
-        return cls(parts, make_optimiser(parts.network, parts.recipe), slow, Position(), trained)
-
-    @property
-    def steps(self) -> int:
-        """The steps of an epoch."""
-        return -(-len(self.parts.train) // self.parts.recipe.batch)
+        steps = parts.train.steps(parts.recipe.batch)
+        return cls(parts, make_optimiser(parts.network, parts.recipe), slow, Position(), trained, steps)
 
 
 def fit(training: Training, *, watch: Callable[[Epoch], None], tick: Callable[[Training], None]) -> None:
@@ -103,19 +100,19 @@ def _epoch(training: Training, network: Ask, tick: Callable[[Training], None]) -
     """The rest of the epoch that the position is in."""
     parts, position = training.parts, training.position
     parts.network.train()
-    losses: list[Tensor] = []
-    outputs: list[Tensor] = []
+    losses, outputs, labels = list[Tensor](), list[Tensor](), list[Tensor]()
     for first, indices in _blocks(training):
         begun = time.perf_counter()
-        inputs, labels = _block(parts, position.epoch, first, torch.cat(indices))
-        counts = [len(part) for part in indices]
-        for x, y in zip(torch.split(inputs, counts), torch.split(labels, counts), strict=True):
+        torch.manual_seed(keyed("dropout", parts.recipe.seed, position.epoch, first, parts.rank).initial_seed())
+        generator = key(parts.recipe.seed * parts.world + parts.rank, position.epoch, first)
+        for x, y in parts.train.drawn(indices, generator):
             loss, logits = _step(training, network, x, y)
             losses.append(loss)
             outputs.append(logits)
-        _sum_up(training, losses, outputs, labels, counts)
-        losses.clear()
-        outputs.clear()
+            labels.append(y)
+        _sum_up(training, losses, outputs, labels)
+        for found in (losses, outputs, labels):
+            found.clear()
         position.seconds += time.perf_counter() - begun
         if position.step < training.steps:
             tick(training)
@@ -130,14 +127,8 @@ def _blocks(training: Training) -> Iterator[tuple[int, list[Tensor]]]:
     size = max(1, BLOCK // parts.recipe.batch)
     size += -size % parts.recipe.accumulate  # a group ends where the weights move: nothing else is to be kept
     group: list[Tensor] = []
-    chosen = batches(
-        len(parts.train),
-        parts.recipe.batch,
-        seed=parts.recipe.seed,
-        epoch=position.epoch,
-        start=position.step,
-        rank=parts.rank,
-        world=parts.world,
+    chosen = parts.train.batches(
+        parts.recipe.batch, seed=parts.recipe.seed, epoch=position.epoch, start=position.step, rank=parts.rank, world=parts.world
     )
     first = position.step
     for step, indices in enumerate(chosen, position.step):
@@ -147,25 +138,6 @@ def _blocks(training: Training) -> Iterator[tuple[int, list[Tensor]]]:
             group, first = [], step + 1
     if group:
         yield first, group
-
-
-def _block(parts: Parts, epoch: int, first: int, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """The pictures, varied and normalised, and labels of some steps."""
-    torch.manual_seed(keyed("dropout", parts.recipe.seed, epoch, first, parts.rank).initial_seed())
-    pictures, labels = parts.train.take(indices)
-    pictures = augment(pictures, parts.recipe.augmentation, key(parts.recipe.seed * parts.world + parts.rank, epoch, first))
-    return shaped(parts, pictures), labels
-
-
-def shaped(parts: Parts, pictures: Tensor) -> Tensor:
-    """Pictures as the network takes them; in memory their channels come last where convolutions read them, which are fastest so."""
-    inputs = normalised(pictures, parts.mean, parts.std)
-    return inputs.contiguous(memory_format=torch.channels_last) if convolves(parts.network) else inputs
-
-
-def convolves(network: nn.Module) -> bool:
-    """Whether a network has convolutions over several channels."""
-    return any(isinstance(module, nn.Conv2d) and module.in_channels > 1 for module in network.modules())
 
 
 def _step(training: Training, network: Ask, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,17 +162,17 @@ def _step(training: Training, network: Ask, inputs: Tensor, labels: Tensor) -> t
     return loss.detach(), outputs.detach()
 
 
-def _sum_up(training: Training, losses: list[Tensor], outputs: list[Tensor], labels: Tensor, counts: list[int]) -> None:
+def _sum_up(training: Training, losses: list[Tensor], outputs: list[Tensor], labels: list[Tensor]) -> None:
     """Add the losses and the right answers of some steps to the epoch's; Diverged where a loss is no number."""
     position = training.position
     found = torch.stack(losses).double().cpu()
     if not bool(found.isfinite().all()):
         step = position.step - len(losses) + int((~found.isfinite()).nonzero()[0])
         raise Diverged(f"the loss of step {step + 1} of epoch {position.epoch + 1} is {float(found[step - position.step + len(losses)])}")
+    counts = [weight(one) for one in labels]
     position.loss += float(found @ torch.tensor(counts, dtype=torch.float64))
-    if outputs[0].dim() == 2 and labels.dim() == 1:
-        position.right += int((torch.cat(outputs).argmax(1) == labels).sum())
-    position.seen += len(labels)
+    position.right += hits(outputs, labels)
+    position.seen += sum(counts)
 
 
 def _judged(training: Training) -> Epoch:
@@ -222,18 +194,18 @@ def _judged(training: Training) -> Epoch:
 
 
 @torch.no_grad()
-def evaluate(parts: Parts, data: Resident, *, flips: bool = False) -> tuple[float, float]:
+def evaluate(parts: Parts, data: Feed, *, flips: bool = False) -> tuple[float, float]:
     """The mean cross-entropy and the accuracy on a set, in evaluation mode, float32; flips: the mean of the outputs for both sides."""
-    network, loss, right = parts.network.eval(), 0.0, 0
+    network, loss, right, seen = parts.network.eval(), 0.0, 0, 0
     for indices in torch.split(torch.arange(len(data)), EVALUATED):
-        pictures, labels = data.take(indices)
-        inputs = shaped(parts, pictures)
+        inputs, labels = data.take(indices)
         logits = network(inputs)
         if flips:
             logits = (logits + network(inputs.flip(3))) / 2
-        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-        right += int((logits.argmax(1) == labels).sum())
-    return loss / len(data), right / len(data)
+        loss += float(cross_entropy(logits, labels, reduction="sum"))
+        right += hits([logits], [labels])
+        seen += weight(labels)
+    return loss / seen, right / seen
 
 
 def _over_all(sums: Tensor, parts: Parts) -> Tensor:
@@ -246,8 +218,3 @@ def _together(parts: Parts) -> Ask:
     """The network as a step asks it: its gradients averaged over all processes where there are several, halved where the recipe says so."""
     network = DistributedDataParallel(parts.network) if parts.world > 1 else parts.network
     return halved(network) if parts.recipe.precision == "bfloat16" else network
-
-
-def seed_all(seed: int) -> None:
-    """The generator that weights and dropout draw from."""
-    torch.manual_seed(keyed("weights", seed).initial_seed())

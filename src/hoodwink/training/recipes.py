@@ -8,7 +8,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from hoodwink.data.augment import Augmentation
+from hoodwink.texts.alphabet import LETTERS
+from hoodwink.texts.tokens import SPLITS
 
+_RECORDS = ("augmentation", "reading")  # settings that are records of their own
 SCHEDULES = ("constant", "step", "cosine", "triangle")
 OPTIMISERS = ("sgd", "adam")
 PRECISIONS = ("float32", "bfloat16")
@@ -19,11 +22,37 @@ class RecipeError(ValueError):
     """A recipe or a setting that there is not; the message is one line and says what there is."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How texts are read.
+
+    unit: "letters" or "words", "" where there are pictures. letters: those that are known, "" for those of the training texts. split: how a
+    text is cut into words (see texts/tokens.py); vectors: of the words, as `data.words.load_vectors` takes it, "" where they are learned;
+    vocabulary: how many words are known beside those of the training texts. once: no name on both sides, if the set has such splits.
+    only: the texts of one class. grouping: which texts come into a batch, a name of texts/batches.py GROUPINGS.
+    """
+
+    unit: str = ""
+    letters: str = LETTERS
+    split: str = "words"
+    vectors: str = ""
+    vocabulary: int = 20_000
+    once: bool = False
+    only: str = ""
+    grouping: str = "shuffled"
+
+    def __post_init__(self) -> None:
+        _among("unit", self.unit, ("", "letters", "words"))
+        _among("split", self.split, tuple(SPLITS))
+        _among("grouping", self.grouping, ("shuffled", "equal", "buckets"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that the weights of a training depend on, the versions and the number of threads apart.
 
-    data: a name or folder as `data.load` takes it, without a split. network, arguments: as `models.build` takes them. validation: how
+    task: "classify", or "generate": say at each step which letter comes next. data: a name or folder as `data.load` (or `load_texts`) takes
+    it, without a split. network, arguments: as `models.build` takes them. validation: how
     many of the training pictures are held out, the last ones in file order, or those of the split called `split`. subset: so many
     training pictures, exactly balanced. input: how pictures in [0, 1] are shifted and scaled (see training/run.py): "standard" (mean
     and deviation of the training pictures), "unit" (as they are), "signed" ([-1, 1]). patience: epochs in a row in which the validation
@@ -34,6 +63,7 @@ class Recipe:
 
     name: str
     help: str
+    task: str = "classify"
     data: str
     network: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +89,7 @@ class Recipe:
     lookahead: int = 0
     precision: str = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
+    reading: Reading = field(default_factory=Reading)
     flips: bool = False
     patience: int = 0
     least: float = 1e-4
@@ -68,6 +99,7 @@ class Recipe:
     score: float = 0.0
 
     def __post_init__(self) -> None:
+        _among("task", self.task, ("classify", "generate"))
         _among("schedule", self.schedule, SCHEDULES)
         _among("optimiser", self.optimiser, OPTIMISERS)
         _among("precision", self.precision, PRECISIONS)
@@ -79,6 +111,11 @@ class Recipe:
         if not self.rate > 0:
             raise RecipeError(f"rate: a number above 0 was wanted, not {self.rate}")
 
+    @property
+    def measure(self) -> str:
+        """What its networks are scored by."""
+        return "accuracy" if self.task == "classify" else "perplexity"
+
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
         return asdict(self)
@@ -86,29 +123,31 @@ class Recipe:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Recipe:
         """Read what `to_json` made."""
-        return Recipe(**{**value, "augmentation": Augmentation(**value["augmentation"])})
+        reading = Reading(**value.get("reading", {}))
+        return Recipe(**{**value, "augmentation": Augmentation(**value["augmentation"]), "reading": reading})
 
     def changed(self, settings: Mapping[str, Any]) -> Recipe:
-        """The same with some settings other; those of the augmentation and of the network's arguments by their own names.
+        """The same with some settings other; those of the augmentation, the reading and the network's arguments by their own names.
 
         Values may be texts ("0.1", "true"), as the command line gives them. RecipeError for a setting that there is not.
         """
-        own = {key.name: key for key in fields(self) if key.name not in ("name", "help", "arguments", "augmentation", "minutes", "score")}
-        drawn = {key.name for key in fields(Augmentation)}
+        own = {key.name for key in fields(self) if key.name not in (*_RECORDS, "name", "help", "task", "arguments", "minutes", "score")}
+        inner = {key.name: record for record in _RECORDS for key in fields(getattr(self, record)) if key.name not in own}
         new: dict[str, Any] = {}
-        augmentation, arguments = self.augmentation, dict(self.arguments)
+        records, arguments = {record: getattr(self, record) for record in _RECORDS}, dict(self.arguments)
         for name, value in settings.items():
             if name in own:
                 new[name] = _as(type(getattr(self, name)), name, value)
-            elif name in drawn:
-                augmentation = replace(augmentation, **{name: _as(type(getattr(augmentation, name)), name, value)})
             elif name in arguments:
                 arguments[name] = _as(type(arguments[name]), name, value)
+            elif name in inner:
+                record = records[inner[name]]
+                records[inner[name]] = replace(record, **{name: _as(type(getattr(record, name)), name, value)})
             else:
-                known = [*own, *sorted(drawn), *arguments]
+                known = [*own, *sorted(inner), *arguments]
                 near = get_close_matches(name, known, n=3) or known
                 raise RecipeError(f"{self.name} has no setting {name!r}; it has, for example, {', '.join(near)}")
-        return replace(self, **new, augmentation=augmentation, arguments=arguments)
+        return replace(self, **new, **records, arguments=arguments)
 
 
 def _among(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -248,6 +287,46 @@ RECIPES = {
             patience=3,
             minutes=0.3,
             score=0.218,
+        ),
+        Recipe(
+            name="names-lstm",
+            help="An LSTM that says from which of 18 languages a surname comes, letter by letter.",
+            data="names",
+            network="sequence",
+            arguments={"cell": "lstm", "hidden": 128, "layers": 1, "read": "last", "width": 0, "fixed": True, "dropout": 0.0},
+            reading=Reading("letters"),
+            validation=2_000,
+            optimiser="adam",
+            rate=0.003,
+            batch=30,
+            epochs=15,
+        ),
+        Recipe(
+            name="tweets-lstm",
+            help="An LSTM that says whether a tweet is negative or positive, over GloVe's vectors of its words.",
+            data="tweets",
+            network="sequence",
+            arguments={"cell": "lstm", "hidden": 64, "layers": 1, "read": "max+mean", "width": 50, "fixed": True, "dropout": 0.3},
+            reading=Reading("words", vectors="glove-50", grouping="buckets"),
+            validation=2_000,
+            optimiser="adam",
+            rate=0.002,
+            batch=32,
+            epochs=10,
+        ),
+        Recipe(
+            name="text-generator",
+            help="A GRU that writes positive tweets letter by letter; --set data=FILE for any text, one a line.",
+            task="generate",
+            data="tweets",
+            network="letter-generator",
+            arguments={"hidden": 256, "layers": 1, "width": 64},
+            reading=Reading("letters", letters="", only="positive", grouping="buckets"),
+            validation=500,
+            optimiser="adam",
+            rate=0.004,
+            batch=32,
+            epochs=10,
         ),
     )
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -24,10 +25,11 @@ from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
 from hoodwink.models.weights import pack
 from hoodwink.runs import EVENTS, Run, RunError, one_line
 from hoodwink.training.checkpoint import STATE, load_state, save_state
-from hoodwink.training.inputs import Material, gather, make_card, make_network
+from hoodwink.training.inputs import gather, make_card, make_network
 from hoodwink.training.loop import Diverged, Epoch, Parts, Training, evaluate, fit
+from hoodwink.training.material import Material
 from hoodwink.training.precision import keep_memory
-from hoodwink.training.recipes import Recipe, find_recipe
+from hoodwink.training.recipes import Recipe, RecipeError, find_recipe
 from hoodwink.training.updates import classify, penalised
 
 DEFAULT_OUT = "hoodwink-train"
@@ -71,8 +73,11 @@ def train(
     if run is not None and run.finished:
         return run
     rank, world = _join()
+    if world > 1 and chosen.reading.unit:
+        raise RecipeError(f"{chosen.name}: texts are learned by one process, there are {world}; type hoodwink train without torchrun")
     material = gather(chosen, device, say=watch.say, tell=watch.tell, progress=watch.progress)
     network = make_network(chosen, material, device)
+    material = material.suited(network)
     parts = _parts(chosen, network, material, rank, world)
     keep_memory()
     training = Training.start(parts)
@@ -115,12 +120,14 @@ def _resumed(out: Path, recipe: Recipe) -> Run:
 
 def _parts(recipe: Recipe, network: nn.Module, material: Material, rank: int, world: int) -> Parts:
     update = penalised(classify(recipe.smoothing), network, recipe.l1, recipe.l2)
-    return Parts(recipe, network, update, material.train, material.validation, material.mean, material.std, rank, world)
+    return Parts(recipe, network, update, material.train, material.validation, rank, world)
 
 
 def _record(recipe: Recipe, material: Material, device: str, arguments: Sequence[str]) -> dict[str, Any]:
     record = first_record("train", recipe.to_json(), (), arguments, recipe.seed)
-    inputs = [{"name": recipe.data, "split": name, "sha256": digest} for name, digest in material.hashes.items()]
+    inputs = [
+        {"name": recipe.data, "split": spec.rpartition(":")[2], "sha256": material.hashes[name]} for name, spec in material.sets.items()
+    ]
     return record | {"device": device, "inputs": inputs}
 
 
@@ -130,7 +137,7 @@ def _fit(training: Training, run: Run | None, material: Material, watch: Watch, 
     if tensorboard and run is not None:
         from hoodwink.training.board import Board
 
-        board = Board(run.directory / "tensorboard", training.parts, material)
+        board = Board(run.directory / "tensorboard", training.parts)
     last = time.monotonic()
 
     def on_epoch(epoch: Epoch) -> None:
@@ -177,11 +184,12 @@ def _finish(run: Run, training: Training, material: Material) -> None:
         result |= {"best": _score(kept), "best_epoch": position.best_epoch, "validation_accuracy": position.best}
     if recipe.flips:
         result["flips"] = _score(evaluate(parts, material.test, flips=True))
-    card = _keep_model(run, training, material, kept[1])
+    score = kept[1] if recipe.task == "classify" else math.exp(kept[0])
+    card = _keep_model(run, training, material, score)
     run.update(
         result=result,
         models=[{"spec": HERE, "options": {}, "name": card["name"], "weights_sha256": card["weights_sha256"], "card": card}],
-        claims=[{"kind": "score", "file": WEIGHTS_FILE, "model": 0, "values": _claimed(recipe, material, kept[1])}],
+        claims=[{"kind": "score", "file": WEIGHTS_FILE, "model": 0, "values": _claimed(recipe, material, score)}],
     )
     run.event(wrote=STATE)
     run.finish()
@@ -190,14 +198,14 @@ def _finish(run: Run, training: Training, material: Material) -> None:
 def _keep_model(run: Run, training: Training, material: Material, score: float | None) -> dict[str, Any]:
     """Write the weights as they are into the run's folder, which makes it a model folder; the card that was written."""
     weights, sha256 = pack(training.parts.network)
-    card = make_card(training.parts.recipe, material, sha256, score, date.today().isoformat()).to_json()
+    card = make_card(training.parts.recipe, material, sha256, score, date.today().isoformat())
     run.write(WEIGHTS_FILE, weights)
-    run.write(CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    return card
+    run.write(CARD_FILE, (json.dumps(card.to_json(), indent=1) + "\n").encode())
+    return card.to_json(brief=True)
 
 
 def _claimed(recipe: Recipe, material: Material, score: float) -> dict[str, Any]:
-    return {"set": f"{recipe.data}:test", "sha256": material.hashes["test"], "accuracy": score}
+    return {"set": material.sets["test"], "sha256": material.hashes["test"], "only": recipe.reading.only, recipe.measure: score}
 
 
 def _score(found: tuple[float, float]) -> dict[str, float]:

@@ -1,0 +1,53 @@
+"""The data of a training as a record, and how it is parted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from hoodwink.data.subset import balanced, split
+from hoodwink.models.card import PictureInput, TextInput
+from hoodwink.training.feeds import Feed
+from hoodwink.training.recipes import Recipe, RecipeError
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of a training. hashes: of each split's content; input: how a network takes what it is fed with.
+
+    sets: the data sets' names by split, as they are loaded. arguments: of the network, that follow from the data; start: sets in a network
+    of random weights what comes from the data.
+    """
+
+    train: Feed
+    validation: Feed | None
+    test: Feed
+    classes: tuple[str, ...]
+    hashes: Mapping[str, str]
+    sets: Mapping[str, str]
+    input: PictureInput | TextInput
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    start: Callable[[nn.Module], None] = lambda network: None
+
+    def suited(self, network: nn.Module) -> Material:
+        """The same in the form that a network reads fastest."""
+        validation = None if self.validation is None else self.validation.suited(network)
+        return replace(self, train=self.train.suited(network), validation=validation, test=self.test.suited(network))
+
+
+def parted(recipe: Recipe, labels: Tensor, classes: int, *, seed: int | None) -> tuple[Tensor, Tensor | None]:
+    """The indices of the examples that are learned, and of those held out of the training split, if any.
+
+    labels: of all; seed: of the order in which they are held out, None for the last ones in file order. RecipeError.
+    """
+    if recipe.validation >= len(labels):
+        raise RecipeError(
+            f"validation: fewer than {len(labels)} examples, all of {recipe.data}:train, were wanted, not {recipe.validation}"
+        )
+    learned, held = split(len(labels), len(labels) - recipe.validation, recipe.validation, seed=seed)
+    if recipe.subset:
+        learned = learned[balanced(labels[learned], recipe.subset, classes=classes, seed=recipe.seed)]
+    return learned, held if recipe.validation else None

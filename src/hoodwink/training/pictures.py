@@ -1,0 +1,77 @@
+"""The data of a training on pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from hoodwink.data.cards import DataError
+from hoodwink.data.download import Progress
+from hoodwink.data.fetch import Tell
+from hoodwink.data.load import load
+from hoodwink.data.resident import normalised, resident
+from hoodwink.models.card import PictureInput
+from hoodwink.training.feeds import PictureFeed
+from hoodwink.training.material import Material, parted
+from hoodwink.training.recipes import Recipe
+
+_FIRST = 5000  # training pictures that set a first layer
+
+
+def gather_pictures(
+    recipe: Recipe, device: str, say: Callable[[str], None] | None, tell: Tell | None, progress: Progress | None
+) -> Material:
+    """Load a recipe's pictures and part them; DataError, RecipeError."""
+    names = {name: f"{recipe.data}:{name}" for name in filter(None, ("train", recipe.split, "test"))}
+    sets = {name: load(spec, tell=tell, progress=progress) for name, spec in names.items()}
+    for name, found in sets.items():
+        if found.labels is None:
+            raise DataError(f"{recipe.data}:{name}: pictures with labels were wanted, these have none")
+        if found.broken:
+            raise DataError(
+                f"{recipe.data}:{name}: {len(found.broken)} pictures cannot be read, the first is {found.broken[0][0]}: {found.broken[0][1]}"
+            )
+    ready = {name: resident(found, device, say=say) for name, found in sets.items()}
+    classes = sets["train"].classes
+    learned, held = parted(recipe, ready["train"].labels, len(classes), seed=None)
+    whole = PictureFeed(ready["train"], (0.0,), (1.0,))
+    part = whole if len(learned) == len(whole) else whole.part(learned)
+    mean, std = _scale(recipe.input, part.data.pictures)
+    train = PictureFeed(part.data, mean, std, recipe.augmentation)
+    others = {name: PictureFeed(found, mean, std) for name, found in ready.items()}
+    validation = others["train"].part(held) if held is not None else others.get(recipe.split)
+    height, width = part.data.pictures.shape[2:]
+
+    def start(network: nn.Module) -> None:
+        """A first layer that is set from pictures is set from the first 5,000."""
+        initialise = getattr(network, "initialise", None)
+        if callable(initialise):
+            initialise(normalised(part.data.pictures[:_FIRST].cpu(), mean, std))
+
+    return Material(
+        train,
+        validation,
+        others["test"],
+        classes,
+        hashes={name: found.sha256 for name, found in sets.items()},
+        sets=names,
+        input=PictureInput(channels=len(mean), resize=(height, width), size=(height, width), mean=mean, std=std),
+        start=start,
+    )
+
+
+def _scale(kind: str, pictures: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation, for each channel of pictures in [0, 1], that the kind of input takes off and divides by."""
+    channels = pictures.shape[1]
+    if kind == "unit":
+        return (0.0,) * channels, (1.0,) * channels
+    if kind == "signed":
+        return (0.5,) * channels, (0.5,) * channels
+    levels = torch.arange(256, dtype=torch.float64)
+    counts = torch.stack([torch.bincount(pictures[:, k].flatten().int(), minlength=256) for k in range(channels)]).double().cpu()
+    counts /= counts.sum(1, keepdim=True)
+    mean = counts @ levels
+    std = (counts @ levels.square() - mean.square()).clamp(min=1e-12).sqrt()
+    return tuple(round(float(m) / 255, 4) for m in mean), tuple(max(round(float(s) / 255, 4), 1e-4) for s in std)
