@@ -26,6 +26,7 @@ from hoodwink.studies.scratch_fooling import SCRATCH_FOOLING
 from hoodwink.studies.scratch_hidden import SCRATCH_HIDDEN
 from hoodwink.studies.scratch_linear import SCRATCH_LINEAR
 from hoodwink.studies.size import SIZE
+from hoodwink.studies.words import WORDS
 
 STUDIES: dict[str, Study] = {
     study.name: study
@@ -51,6 +52,7 @@ STUDIES: dict[str, Study] = {
         REGULARISERS,
         BINARY_FUNCTIONS,
         CONV_SHAPES,
+        WORDS,
     )
 }
 
