@@ -10,7 +10,8 @@ import pytest
 from hoodwink.cli import main
 from hoodwink.cli.data import NOT_HERE, WAYS, fetching
 from hoodwink.cli.talk import Talk
-from hoodwink.data.table import DATA_SETS, DIGITS, MNIST
+from hoodwink.data.table import DIGITS, MNIST
+from hoodwink.data.texts import ROWS
 
 from .conftest import Paint, Run
 
@@ -37,10 +38,10 @@ def digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_list_names_every_set_and_every_way(run: Run) -> None:
     result = run("data", "list")
     assert result.exit_code == 0 and result.stderr == ""
-    for part in (*DATA_SETS, *WAYS, "60,000 train + 10,000 test", "28 x 28 grey", NOT_HERE):
+    for part in (*ROWS, *WAYS, "60,000 train + 10,000 test", "28 x 28 grey", NOT_HERE):
         assert part in result.stdout
     document = json.loads(run("data", "list", "--json").stdout)
-    assert document["ways"] == WAYS and list(document["sets"]) == list(DATA_SETS)
+    assert document["ways"] == WAYS and list(document["sets"]) == list(ROWS)
     assert document["sets"]["cifar10"] == {"counts": {"train": 50_000, "test": 10_000}, "where": None}
 
 
@@ -94,7 +95,7 @@ def test_get_converts_keeps_and_verifies(run: Run, digits: Path, tmp_path: Path)
     [
         (
             ("get", "mnits"),
-            "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64; did you mean mnist?",
+            "there is no data set 'mnits'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64, names, tweets, made-names, made-tweets; did you mean mnist?",
         ),
         (("get", "cifar10"), "not asked, HOODWINK_OFFLINE is set"),
         (("get",), "Missing argument 'NAME'"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,9 +81,10 @@ def test_every_example_runs(run: Run) -> None:
     Path("made.txt").write_text("".join(f"{word} {k} {k % 3} 1\n" for k, word in enumerate(words)))  # GloVe's need not be fetched
     extra = {"fool": ["--steps", "40"], "words": ["--vectors", "made.txt"]}
     lines = dict.fromkeys(line for words in _commands() for line in _example(words))
-    for line in sorted(lines, key=lambda line: not line.startswith("hoodwink fool")):  # the others look at what it wrote
+    writers = ("hoodwink train", "hoodwink fool")  # the others look at what these wrote
+    for line in sorted(lines, key=lambda line: not line.startswith(writers)):
         more = extra.get(line.split()[1], [])
-        result = run(*line.split()[1:], *more)
+        result = run(*shlex.split(line)[1:], *more)
         assert result.exit_code == 0, (line, result.stderr)
 
 

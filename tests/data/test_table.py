@@ -8,7 +8,7 @@ import pytest
 from hoodwink.data.cards import DataError
 from hoodwink.data.clients import CLIENTS
 from hoodwink.data.load import load
-from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, DOGS, FASHION_MNIST, MNIST, STAND_INS, Row, find_row
+from hoodwink.data.table import CIFAR10, DATA_SETS, DIGITS, DOGS, FASHION_MNIST, MNIST, STAND_INS, Row
 from hoodwink.pictures.write import encode_png
 
 from .conftest import REAL, as_json, idx, planes, sheet, zipped
@@ -149,17 +149,6 @@ def test_the_real_sets(spec: str, first: list[int], counts: list[int], monkeypat
         raise
     assert data.labels is not None
     assert data.labels[:5].tolist() == first and np.bincount(data.labels).tolist() == counts
-
-
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    assert find_row("mnist") is MNIST
-    with pytest.raises(
-        DataError,
-        match="no data set 'cifar'; the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64; did you mean cifar10?",
-    ):
-        find_row("cifar")
-    with pytest.raises(DataError, match="the data sets are cifar10, mnist, fashion-mnist, digits, dogs, digits-28, digits-32, digits-64$"):
-        find_row("xyz")
 
 
 @pytest.mark.parametrize("row", STAND_INS, ids=lambda row: row.card.name)

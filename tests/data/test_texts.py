@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from hoodwink.data.cards import DataError
 from hoodwink.data.fetch import where_kept
+from hoodwink.data.load import load
 from hoodwink.data.table import Row
 from hoodwink.data.text_table import NAMES, TEXT_SETS, TWEETS, part_once
-from hoodwink.data.texts import load_texts
+from hoodwink.data.texts import find_row, load_texts
 from hoodwink.texts.alphabet import to_ascii
 
 from .conftest import REAL
@@ -90,7 +91,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     for spec, said in (
-        ("nemas", "no set of texts called so; the sets are names, tweets"),
+        ("nemas", "no file or set of texts 'nemas'; the data sets are names, tweets, made-names, made-tweets; did you mean names"),
         (tmp_path / "empty.txt", "one text a line was wanted, it has none"),
         (tmp_path / "bad.csv", "the columns text and label was wanted, it has a, b"),
         ("made-names:valid", "made-names has no split 'valid'"),
@@ -99,3 +100,11 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
             load_texts(spec)
     with pytest.raises(DataError, match="a limit of 1 or more"):
         load_texts("made-names", limit=0)
+
+
+def test_names_of_both_kinds_are_found() -> None:
+    assert find_row("mnist").card.shape == (28, 28, 1) and find_row("names") is NAMES
+    with pytest.raises(DataError, match="no data set 'namse'; the data sets are cifar10, .*, made-tweets; did you mean names"):
+        find_row("namse")
+    with pytest.raises(DataError, match="names holds texts, and pictures were wanted"):
+        load("names:train")

@@ -119,6 +119,13 @@ def test_neighbours_are_the_nearest_words_in_the_case_of_the_word() -> None:
     assert all(not WordEdits(vectors, ("neighbours",), least=1).candidates(word) for word in vectors.words)
 
 
+def test_a_word_in_another_case_is_no_neighbour() -> None:
+    vectors = Vectors(("King", "king", "strasse", "stra\u00dfe"), np.ones((4, 2), np.float32))
+    edits = WordEdits(vectors, ("neighbours",), least=-1)
+    assert edits.candidates("king") == ("strasse", "stra\u00dfe") == edits.candidates("kinG")
+    assert edits.candidates("STRASSE") == ("KING",)
+
+
 def test_candidates_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     edits = WordEdits(around(), ("neighbours", "typos"))
     first = edits.candidates("ia")

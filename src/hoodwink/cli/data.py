@@ -55,12 +55,12 @@ def list_command(talk: Talk) -> None:
     """List the data sets and the forms of a folder of one's own."""
     with talk.busy("looking"):
         from hoodwink.cli.show import facts, heading, listing
-        from hoodwink.data.table import DATA_SETS
+        from hoodwink.data.texts import ROWS
 
-        places = {name: _place(row) for name, row in DATA_SETS.items()}
-    cards = [row.card for row in DATA_SETS.values()]
+        places = {name: _place(row) for name, row in ROWS.items()}
+    cards = [row.card for row in ROWS.values()]
     rows = [(card.name, _counts(card), _shape(card.shape), str(len(card.classes)), places[card.name] or NOT_HERE) for card in cards]
-    talk.show(heading("Data sets"), listing("name", "pictures", "pixels", "classes", "where", rows=rows), "")
+    talk.show(heading("Data sets"), listing("name", "examples", "pixels", "classes", "where", rows=rows), "")
     talk.show(heading("Ways to data", "what stands for DATA"), facts(WAYS.items()))
     talk.document({"sets": {card.name: {"counts": card.counts, "where": places[card.name]} for card in cards}, "ways": WAYS})
 
@@ -76,9 +76,9 @@ def show_command(name: str, talk: Talk) -> None:
     with talk.busy("looking"):
         from hoodwink.cli.show import facts, heading
         from hoodwink.data.load import load
-        from hoodwink.data.table import DATA_SETS
+        from hoodwink.data.texts import ROWS
 
-        row = DATA_SETS.get(name)
+        row = ROWS.get(name)
         if row is None:
             data = load(name)
             facts_of, record = _folder_facts(data), _folder_record(data)
@@ -99,7 +99,7 @@ def get_command(name: str, talk: Talk) -> None:
     """
     from hoodwink.cli.show import facts, heading
     from hoodwink.data.fetch import find_files
-    from hoodwink.data.table import find_row
+    from hoodwink.data.texts import find_row
 
     row, begun = find_row(name), time.perf_counter()
     with fetching(talk, name) as (tell, progress):
@@ -132,7 +132,8 @@ def _place(row: Row) -> str | None:
 def _way(row: Row) -> str:
     if row.forms:
         return f"type: hoodwink data get {row.card.name}"
-    return f"nothing fetches it: put {row.card.files[0].name} into a folder {row.card.name} of the one that HOODWINK_DATA names"
+    more = f" and {len(row.card.files) - 1} more" if len(row.card.files) > 1 else ""
+    return f"nothing fetches it: put {row.card.files[0].name}{more} into a folder {row.card.name} of the one that HOODWINK_DATA names"
 
 
 def _verified(files: dict[str, str]) -> list[tuple[str, str]]:
@@ -144,7 +145,7 @@ def _card_facts(row: Row) -> dict[str, str]:
     return {
         "source": card.source,
         "licence": card.licence,
-        "pictures": f"{_counts(card)}, {_shape(card.shape)}",
+        "examples": f"{_counts(card)}, {_shape(card.shape)}",
         "classes": _some(card.classes),
         "where": _place(row) or f"{NOT_HERE}; {_way(row)}",
         **{file.name: f"{file.size} bytes, SHA-256 {file.sha256}" for file in card.files},
@@ -187,7 +188,7 @@ def _counts(card: DataCard) -> str:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} x {shape[1]} {'grey' if shape[2] == 1 else 'colour'}"
+    return f"{shape[0]} x {shape[1]} {'grey' if shape[2] == 1 else 'colour'}" if shape else "texts"
 
 
 def _some(names: tuple[str, ...] | list[str]) -> str:

@@ -19,7 +19,7 @@ from hoodwink.cli.verbs import Verbs
 # verb -> (module, help); the text stands here so that `hoodwink --help` imports none of them.
 VERBS = {
     "fool": ("hoodwink.cli.fool", "Change a photo a little, so that a network calls it something else."),
-    "look": ("hoodwink.cli.look", "Say what a network sees in a photo."),
+    "look": ("hoodwink.cli.look", "Say what a network sees in a photo, or reads in a text."),
     "verify": ("hoodwink.cli.verify", "Judge the claims of a run folder again, from its files."),
     "grade": ("hoodwink.cli.grade", "Pass or fail pairs of original and fooled pictures."),
     "audit": ("hoodwink.cli.audit", "Say how many pictures a file can fool a network with."),
@@ -28,6 +28,7 @@ VERBS = {
     "merge": ("hoodwink.cli.merge", "Join the shards of an audit."),
     "train": ("hoodwink.cli.train", "Train a network by a recipe."),
     "recipes": ("hoodwink.cli.train", "List the recipes, and the settings of one."),
+    "sample": ("hoodwink.cli.sample", "Let a network write texts."),
     "study": ("hoodwink.cli.study", "Answer questions of deep learning on real data."),
     "data": ("hoodwink.cli.data", "List data sets, show their cards, fetch and check them."),
     "words": ("hoodwink.cli.words", "Look at vectors of words: neighbours, distances, analogies."),

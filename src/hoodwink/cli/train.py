@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 DEFAULT_OUT = "hoodwink-train"  # as training.run has it, which --help must not import
 
 
-@click.command("train", epilog="\b\nExample:\n  hoodwink train digits-mlp --out hoodwink-digits --force")
+_EXAMPLES = """\b
+Example:
+  hoodwink train digits-mlp --out hoodwink-digits --force
+  hoodwink train names-lstm --set data=made-names --set validation=60 --out hoodwink-names --force
+  hoodwink train text-generator --set data=made-tweets --set validation=40 --out hoodwink-writer --force"""
+
+
+@click.command("train", epilog=_EXAMPLES)
 @click.argument("recipe", required=False, metavar="[RECIPE]")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Times through the training pictures, instead of the recipe's.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of weights, order and augmentation.")

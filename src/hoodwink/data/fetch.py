@@ -146,6 +146,8 @@ def cache_folder(name: str) -> Path:
 
 def where_kept(row: Row) -> str | None:
     """Where a data set is on this machine, going by names, sizes and the hashes of small files; None if it has to be fetched first."""
+    if not row.card.files:
+        return "hoodwink itself"
     own = data_folders(row.card.name)
     for folder in (*own, cache_folder(row.card.name)):
         if all(_seems(folder / file.name, file) for file in row.card.files):

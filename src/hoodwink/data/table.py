@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
@@ -274,15 +274,9 @@ STAND_INS = (_enlarged(28, 1), _enlarged(32, 3), _enlarged(64, 3))  # for MNIST,
 DATA_SETS = {row.card.name: row for row in (CIFAR10, MNIST, FASHION_MNIST, DIGITS, DOGS, *STAND_INS)}
 
 
-def find_row(name: str) -> Row:
-    """The row of a data set; DataError names those that there are, and the nearest."""
-    if name not in DATA_SETS:
-        raise unknown(name)
-    return DATA_SETS[name]
-
-
-def unknown(name: str, what: str = "data set") -> DataError:
+def unknown(name: str, what: str = "data set", known: Iterable[str] = DATA_SETS) -> DataError:
     """The error that says what there is instead of a name."""
-    near = get_close_matches(name, DATA_SETS, n=1)
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return DataError(f"there is no {what} {name!r}; the data sets are {', '.join(DATA_SETS)}{hint}")
+    return DataError(f"there is no {what} {name!r}; the data sets are {', '.join(names)}{hint}")

@@ -15,13 +15,20 @@ from hoodwink.data.cards import DataError
 from hoodwink.data.fetch import Tell, find_files
 from hoodwink.data.formats import Labels
 from hoodwink.data.subset import split as parts
-from hoodwink.data.table import DATA_SETS, Row
+from hoodwink.data.table import DATA_SETS, Row, unknown
 from hoodwink.data.text_table import TEXT_SETS
 from hoodwink.texts.read import Labelled, TextError, read_folder, read_lines, read_table
 
 SPLIT = "test"
 ROWS: dict[str, Row] = {**DATA_SETS, **TEXT_SETS}  # of pictures and of texts
 _LEARNED = 0.9  # of a file of one's own
+
+
+def find_row(name: str) -> Row:
+    """The row of a data set, of pictures or of texts; DataError names those that there are, and the nearest."""
+    if name not in ROWS:
+        raise unknown(name, known=ROWS)
+    return ROWS[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +104,7 @@ def _own(text: str) -> TextSet:
     if not split or os.path.exists(text) or split not in ("train", "test"):
         path, split = text, ""
     if not os.path.exists(path):
-        raise DataError(f"there is no file {text!r} and no set of texts called so; the sets are {', '.join(TEXT_SETS)}")
+        raise unknown(text, "file or set of texts", TEXT_SETS)
     try:
         found = _read(Path(path))
     except TextError as error:

@@ -77,7 +77,8 @@ class Model:
         """
         if isinstance(self.card.input, TextInput):
             return self.encode_all([raw])
-        seen = torch.from_numpy(self.see(raw)).permute(2, 0, 1)[None].float()
+        levels = self.see(raw)  # type: ignore[arg-type]  # which refuses a text
+        seen = torch.from_numpy(levels).permute(2, 0, 1)[None].float()
         mean, std = (
             torch.tensor(value, dtype=torch.float32).view(1, -1, 1, 1) for value in (self.card.picture.mean, self.card.picture.std)
         )
