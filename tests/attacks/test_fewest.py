@@ -125,6 +125,33 @@ def test_a_level_is_asked_whole_up_to_the_limit() -> None:
     assert found.proven == 2
 
 
+def test_a_level_that_the_best_covered_needs_no_more() -> None:
+    table = Table(dict.fromkeys(ITEMS, 0.0))
+    assert fewest(START, table, further, above(1.0), width=9, exact=0, most=2).proven == 2  # each of level 2 lies beside two of level 1
+
+
+def test_what_the_best_do_not_lead_to_is_asked_where_a_level_is_asked_whole() -> None:
+    tree: dict[Item, list[Item]] = {(0,): [(1,), (2,)], (1,): [(3,)], (2,): [(4,)]}
+    values: dict[Item, float] = {(0,): 0.0, (1,): 0.5, (2,): 0.4, (3,): 0.0, (4,): 1.0}
+    root: Item = (0,)
+
+    def once(item: Item) -> list[Item]:
+        return tree.get(item, [])
+
+    found = fewest(root, Table(values), once, above(1.0), width=1)
+    assert found == Fewest((4,), 2, True, 1, 1.0, 5, 5, 0) and found.minimal  # what stands at the threshold fools
+    found = fewest(root, Table(values), once, above(1.0), width=1, exact=0)
+    assert found == Fewest((1,), 1, False, 1, 0.5, 4, None, 0)
+
+
+def test_the_next_level_begins_at_the_best_of_this() -> None:
+    for seed in range(5):
+        table = Table(drawn(seed))
+        fewest(START, table, upwards, above(99.0), width=2, exact=0, most=2)
+        first, second = sorted(upwards(START), key=table.values.__getitem__)[:-3:-1]
+        assert set(table.asked[11:]) == {*upwards(first), *upwards(second)} and set(table.asked[11:19]) == set(upwards(first))
+
+
 def test_a_start_that_fools_is_proven_with_one_query() -> None:
     for search in (fewest, greedy_edits):
         found = search(START, Table(drawn(0)), further, above(-math.inf))
@@ -227,7 +254,9 @@ def test_random_walks_keep_to_their_queries_and_come_again(
     check(found, table, threshold, most, 30)
     assert found.queries <= queries and search() == (found, table)
     if found.found:
-        assert found.changes <= min(most, len(START)) and (found.changes > 1) != found.minimal
+        assert found.minimal == (found.changes <= 1)
+        if way is upwards:
+            assert found.changes == min(changes(item) for item in table.asked if table.values[item] >= threshold)
 
 
 def test_random_walks_go_on_to_fewer_changes() -> None:
@@ -237,8 +266,12 @@ def test_random_walks_go_on_to_fewer_changes() -> None:
         for seed in range(5)
     ]
     assert all(one.changes == 1 and one.minimal for one in results)
-    many = [random_edits(START, Table(values), upwards, above(0.5), queries=q, most=5) for q in (3, 200)]
-    assert many[0].queries == 3 and many[1].found
+
+
+def test_random_walks_begin_again_while_there_is_something_new() -> None:
+    none = Table(dict.fromkeys(ITEMS, 0.0))
+    assert [random_edits(START, none, further, above(1.0), queries=q, most=5).queries for q in (1, 3, 200)] == [1, 3, 200]
+    assert random_edits(START, none, further, above(1.0), queries=10_000, most=1).queries == 11
 
 
 def test_searches_end_where_nothing_is_further() -> None:

@@ -35,8 +35,16 @@ class _Job:
     done: list[dict[str, Any]] = field(default_factory=list)
 
 
-@click.command("fool", epilog=f"\b\nExample:\n  hoodwink fool --as {DEFAULT_CLASS}\n  hoodwink look {DEFAULT_OUT}/fooled.png")
+_EXAMPLES = f"""\b
+Example:
+  hoodwink fool --as {DEFAULT_CLASS}
+  hoodwink look {DEFAULT_OUT}/fooled.png
+  hoodwink fool --text Kamoto --model hoodwink-names --untargeted --out hoodwink-kamoto"""
+
+
+@click.command("fool", epilog=_EXAMPLES)
 @click.argument("photos", nargs=-1, metavar="[PHOTO]...")
+@click.option("--text", "texts", multiple=True, metavar="TEXT", help="A text, for a network that reads such. May be repeated.")
 @click.option("--as", "target", metavar="CLASS", help="What the network shall call it: a class by name, synonym or index.")
 @click.option("--untargeted", is_flag=True, help="Anything but what the network calls it now.")
 @click.option(
@@ -51,6 +59,13 @@ class _Job:
 @click.option("--mask", metavar="FILE", help="A picture of the photo's size, white where the photo may change.")
 @click.option(
     "--steps", type=click.IntRange(1), default=300, show_default=True, metavar="N", help="Gradient evaluations for each photo, in all."
+)
+@click.option("--most", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="Of a text: changes, at most.")
+@click.option(
+    "--kinds", default="neighbours,typos,lookalikes", show_default=True, metavar="KINDS", help="Of a text: what may stand for a word."
+)
+@click.option(
+    "--method", type=click.Choice(["fewest", "greedy", "random"]), default="fewest", show_default=True, help="Of a text: how is searched."
 )
 @click.option("--at-model-size", is_flag=True, help="Fool the part that the network sees, resized and cropped, as a picture of its own.")
 @click.option(
@@ -70,8 +85,12 @@ class _Job:
 @takes_talk
 def fool_command(
     photos: tuple[str, ...],
+    texts: tuple[str, ...],
     target: str | None,
     untargeted: bool,
+    most: int,
+    kinds: str,
+    method: str,
     max_pixels: int,
     out: str,
     force: bool,
@@ -80,11 +99,20 @@ def fool_command(
     talk: Talk,
     **asked: Any,
 ) -> None:
-    """Change a photo a little, so that a network calls it something else.
+    """Change a photo, or a text, a little, so that a network calls it something else.
 
     PHOTO is a picture file or a folder of them; without any, the packaged cat. The new picture is written, read back from disk and judged;
     what is said of it is what the network sees in that file. Ends with 0 if all are fooled, 1 if one is not (its best picture is kept).
+    Of a text as few letters as can be are changed, or words where the network reads words; a FILE.txt holds one text.
     """
+    if texts or any(photo.lower().endswith(".txt") for photo in photos):
+        from hoodwink.cli.fool_text import Task, fool_texts
+
+        words = tuple(filter(None, kinds.split(",")))
+        fool_texts(
+            Task(texts, photos, target, untargeted, asked["confidence"], most, words, method, asked["seed"], Path(out), force), choice, talk
+        )
+        return
     asked["target"] = _target(photos, target, untargeted, talk)
     found = all_pictures(photos or (str(packaged_cat()),), talk)
     if found and places.is_picture_name(Path(out)):

@@ -18,7 +18,7 @@ from hoodwink.cli.verbs import Verbs
 
 # verb -> (module, help); the text stands here so that `hoodwink --help` imports none of them.
 VERBS = {
-    "fool": ("hoodwink.cli.fool", "Change a photo a little, so that a network calls it something else."),
+    "fool": ("hoodwink.cli.fool", "Change a photo, or a text, a little, so that a network calls it something else."),
     "look": ("hoodwink.cli.look", "Say what a network sees in a photo, or reads in a text."),
     "verify": ("hoodwink.cli.verify", "Judge the claims of a run folder again, from its files."),
     "grade": ("hoodwink.cli.grade", "Pass or fail pairs of original and fooled pictures."),

@@ -13,6 +13,7 @@ from hoodwink.runs import RECORD, Run, RunError, one_line
 if TYPE_CHECKING:
     from hoodwink.models.model import Model
 
+_LONGEST = 80  # characters of a folder's name
 _PICTURES = (".heic", ".heif", ".jp2", ".jxl")  # names of pictures that are neither read nor written
 
 
@@ -40,15 +41,18 @@ def check_picture(out: Path, photos: Sequence[Path], force: bool) -> None:
 
 def folders(photos: Sequence[Path], out: Path) -> list[Path]:
     """The run folder of each photo: `out` itself for one, out/STEM for several; equal stems get -2, -3 ..."""
-    if len(photos) == 1:
-        return [out]
+    return [out] if len(photos) == 1 else numbered([photo.stem for photo in photos], out)
+
+
+def numbered(names: Sequence[str], out: Path) -> list[Path]:
+    """A folder in `out` for each name; equal ones get -2, -3 ..."""
     taken: set[str] = set()
-    return [out / _free(_folder_name(photo), taken) for photo in photos]
+    return [out / _free(_folder_name(name), taken) for name in names]
 
 
-def _folder_name(photo: Path) -> str:
-    """A stem that can name a folder: "..png" has the stem ".", which would be the folder above."""
-    return "".join(c if c.isprintable() else "_" for c in photo.stem).strip(". ") or "photo"
+def _folder_name(name: str) -> str:
+    """What can name a folder: "..png" has the stem ".", which would be the folder above."""
+    return "".join(c if c.isprintable() and c != "/" else "_" for c in name[:_LONGEST]).strip(". ") or "photo"
 
 
 def _free(stem: str, taken: set[str]) -> str:

@@ -13,12 +13,14 @@ from hoodwink.data.texts import TextSet, load_texts, only
 from hoodwink.evidence.audits import Felled, holding
 from hoodwink.evidence.judge import Verdict, judge
 from hoodwink.evidence.scores import accuracy, perplexity
+from hoodwink.evidence.text_claims import count_again, wrong_with
 from hoodwink.models.card import TextInput
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import NORMS, distances, radius
 from hoodwink.pictures.read import Picture, read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import RunError, sha256_bytes
+from hoodwink.texts.read import read_text
 
 Status = Literal["holds", "does not hold", "cannot be checked"]
 HOLDS: Status = "holds"
@@ -135,10 +137,48 @@ def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
     return Check("score", file, name, HOLDS if holds else FAILS, why, () if holds else ("answer",), measured)
 
 
+def text_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
+    """Judge that a text is the file claimed, gets its label, and has so many changes, and that all texts nearer do not fool.
+
+    values: sha256, label, not, target, confidence as a picture's; original, count, changes (see `Changes`), proven: no text with so many
+    changes or fewer fools.
+    """
+    path, name = _inside(directory, file), model.card.name
+    if path is None:
+        return Check("text", file, name, UNKNOWN, f"{file} is not in the folder")
+    try:
+        text = read_text(path)
+        verdict = judge(text, model)
+    except ValueError as error:
+        return Check("text", file, name, FAILS, str(error), ("file",))
+    original = _inside(directory, str(values.get("original")))
+    counted = count_again(text, original, values, model)
+    wrong = {**wrong_with(text, verdict, values), "distances": counted.wrong}
+    reasons = [reason for found in wrong.values() for reason in found]
+    label, share = verdict.top(1)[0]
+    unit = (values.get("changes") or {}).get("unit", "letters")
+    many = (
+        ""
+        if counted.count is None or counted.wrong
+        else f"; {counted.count} {unit.removesuffix('s') if counted.count == 1 else unit} changed"
+    )
+    least = f", no fewer than {values['proven'] + 1} do" if many and values["proven"] > 0 and not counted.missing else ""
+    return Check(
+        kind="text",
+        file=file,
+        model=name,
+        status=FAILS if reasons else UNKNOWN if counted.missing else HOLDS,
+        why="; ".join([*reasons, *counted.missing, f"read as {label} with confidence {share:.4f}{many}{least}"]),
+        wrong=tuple(part for part, found in wrong.items() if found),
+        measured={"label": label, "confidence": share, "count": counted.count},
+    )
+
+
 KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {
     "picture": picture_claim,
     "audit": audit_claim,
     "score": score_claim,
+    "text": text_claim,
 }
 
 _OWN = ("its original is not rightly classified", "it gets its own label")  # what `holding` says of an answer, not of a distance

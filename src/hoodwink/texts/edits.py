@@ -134,6 +134,25 @@ class WordEdits:
         yield from (_in_case_of(core, word) for word in words[: self.count])
 
 
+class Spelling:
+    """A text whose letters may be changed. start: the text; states of it are texts, too."""
+
+    def __init__(self, text: str, letters: str = string.ascii_lowercase) -> None:
+        self.start, self.letters = text, letters
+
+    def further(self, text: str) -> list[str]:
+        """Every text one letter further."""
+        return letter_edits(text, self.letters)
+
+    def text(self, text: str) -> str:
+        """The text of a state."""
+        return text
+
+    def changes(self, text: str) -> int:
+        """How many letters a state is away."""
+        return letter_distance(self.start, text)
+
+
 class Passage:
     """A text whose words may be changed, each once. start: its words, as they are; states of the text are such tuples."""
 
@@ -179,14 +198,14 @@ def _in_case_of(core: str, word: str) -> str:
 
 
 def _typos(core: str) -> Iterator[str]:
-    """Two inner letters that differ swapped, an inner one dropped, one doubled (any in a short word); near the middle."""
+    """Two inner letters that differ swapped, an inner one dropped, one doubled: the nearest to the middle of each."""
     places = sorted(range(len(core)), key=lambda k: abs(2 * k + 1 - len(core)))  # the earlier of two equally near
     letters = [k for k in places if core[k].isalpha()]
     inner = [k for k in letters if 0 < k < len(core) - 1]
     swaps = [k for k in inner if k + 1 in inner and core[k] != core[k + 1]]
     yield from (core[:k] + core[k + 1] + core[k] + core[k + 2 :] for k in swaps[:1])
     yield from (core[:k] + core[k + 1 :] for k in inner[:1])
-    yield from (core[:k] + core[k] + core[k:] for k in (inner or letters)[:1])
+    yield from (core[:k] + core[k] + core[k:] for k in letters[:1])
 
 
 def _lookalikes(core: str) -> Iterator[str]:

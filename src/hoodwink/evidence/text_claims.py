@@ -1,0 +1,110 @@
+"""How a claim about a text is judged: its file, its answer, its distance from the original, and that fewer changes do not do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hoodwink.evidence.judge import Verdict
+from hoodwink.models.changes import Changer, Changes
+from hoodwink.models.model import Model
+from hoodwink.runs import RunError
+from hoodwink.texts.read import Text, TextError, read_text
+
+AGAIN = 500_000  # texts that are asked again at most, to prove that fewer changes do not do
+_BATCH = 1024
+_SLACK = 0.01  # logits and shares: nearer to fooling than this, another machine's rounding decides
+
+
+def wrong_with(text: Text, verdict: Verdict, values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What is wrong with a text's file and with the network's answer."""
+    asked = values.get("target") or values.get("label") or verdict.label
+    confidence, least = verdict.confidence(asked), values.get("confidence")
+    file, answer = list[str](), list[str]()
+    if values.get("sha256") not in (None, text.sha256):
+        file.append(f"another file: its SHA-256 is {text.sha256[:12]}..., {str(values['sha256'])[:12]}... was claimed")
+    if values.get("label") not in (None, verdict.label):
+        answer.append(f"'{values['label']}' was claimed")
+    if values.get("not") is not None and verdict.label_index == verdict.classes.find(values["not"]):
+        answer.append(f"it still gets the label '{verdict.label}'")
+    if least is not None and confidence < least:
+        answer.append(f"{asked} has confidence {confidence:.4f}, at least {least:g} was claimed")
+    return {"file": tuple(file), "answer": tuple(answer)}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What came of counting changes again: what is wrong, what cannot be checked, and how many there are."""
+
+    wrong: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    count: int | None = None
+
+
+def count_again(text: Text, original: Path | None, values: Mapping[str, Any], model: Model) -> Counted:
+    """Judge the number of changes that is claimed, and that no fewer do it, by asking about all texts that are so near."""
+    if values.get("count") is None:
+        return Counted()
+    if original is None:
+        return Counted(missing=(f"{values.get('original')} is not in the folder, so the changes cannot be counted",))
+    try:
+        changes, proven = Changes.from_json(values["changes"]), int(values["proven"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"run.json: the changes of a claim were altered by hand ({type(error).__name__}: {error})") from error
+    try:
+        first = read_text(original).content
+        count = changes.count_of(first, text.content)
+    except TextError as error:
+        return Counted(wrong=(str(error),))
+    if count != values["count"]:
+        return Counted(wrong=(f"{count} {changes.unit} differ, {values['count']} were claimed",), count=count)
+    if proven < 1:
+        return Counted(count=count)
+    nearer = _nearer(Changer(model, changes).of(first), proven)
+    if nearer is None:
+        why = f"more than {AGAIN:,} texts have {proven} {changes.unit} changed or fewer: that none of them fools was not checked again"
+        return Counted(missing=(why,), count=count)
+    found = _first_that_fools(nearer, model, values)
+    if found is not None:
+        return Counted(wrong=(f"{found!r} fools, too, and has at most {proven} {changes.unit} changed",), count=count)
+    return Counted(count=count)
+
+
+def _nearer(space: Any, most: int) -> list[str] | None:
+    """All texts that are at most so many changes away; None where they are too many."""
+    level, seen = {space.start}, {space.start}
+    for _ in range(most):
+        level = {further for item in level for further in space.further(item)} - seen
+        seen |= level
+        if len(seen) > AGAIN:
+            return None
+    return [space.text(item) for item in sorted(seen - {space.start})]
+
+
+def _first_that_fools(texts: Sequence[str], model: Model, values: Mapping[str, Any]) -> str | None:
+    for start in range(0, len(texts), _BATCH):
+        part = texts[start : start + _BATCH]
+        with torch.no_grad():
+            logits = model.outputs(model.encode_all(part)).double().cpu()
+        fools = _fools(logits, model, values)
+        if bool(fools.any()):
+            return part[int(fools.int().argmax())]
+    return None
+
+
+def _fools(logits: Tensor, model: Model, values: Mapping[str, Any]) -> Tensor:
+    """Which of N x K logits do what the claim says, by more than the slack."""
+    about = torch.tensor(model.find(values.get("target") or values["not"]))
+    others = logits.index_fill(1, about, -torch.inf)
+    lead, best = logits[:, about] - others.amax(1), others.argmax(1)
+    share = logits.softmax(1)
+    if values.get("target"):
+        mine = share[:, about]
+    else:
+        lead, mine = -lead, share.gather(1, best[:, None])[:, 0]
+    return (lead > _SLACK) & (mine > (values.get("confidence") or -1.0) + _SLACK)
