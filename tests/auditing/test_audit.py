@@ -18,7 +18,8 @@ from hoodwink.auditing import sentinels
 from hoodwink.auditing.audit import Help
 from hoodwink.auditing.records import AuditError, Case
 from hoodwink.evidence.audits import FOOLED, Felled
-from hoodwink.evidence.claims import HOLDS, check_claim
+from hoodwink.evidence.checks import HOLDS
+from hoodwink.evidence.claims import check_claim
 from hoodwink.models.model import Model
 from hoodwink.models.prepare import Prepared
 from hoodwink.runs import Run

@@ -13,7 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from audit_records import CASES, felled, write_audit
 from hoodwink.evidence.audits import FOOLED
-from hoodwink.evidence.claims import FAILS, HOLDS, UNKNOWN, Check, check_claim
+from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check
+from hoodwink.evidence.claims import check_claim
 from hoodwink.evidence.judge import judge
 from hoodwink.evidence.verify import verify
 from hoodwink.models.load import wrap

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hoodwink.evidence.claims import FAILS, HOLDS, UNKNOWN
+from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN
 from hoodwink.evidence.judge import judge
 from hoodwink.evidence.verify import find_runs, verify, verify_all
 from hoodwink.models.load import load_model, wrap

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_OUT = "hoodwink-audit"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 _LINE = "hoodwink audit efficientnet-lite0 hoodwink-out --eps 2/255"
+_TEXTS = "hoodwink audit hoodwink-names made-names --changes 1 --limit 20 --out hoodwink-names-audit"
 _BROKEN = 5  # files that cannot be read: all would fill the screen
 
 
@@ -59,10 +60,14 @@ class _Task:
     out: Path
 
 
-@click.command("audit", epilog=f"\b\nExample:\n  {_LINE} --limit 2\n  {_LINE} --shard 1/2\n  {_LINE} --shard 2/2")
+@click.command("audit", epilog=f"\b\nExample:\n  {_LINE} --limit 2\n  {_LINE} --shard 1/2\n  {_LINE} --shard 2/2\n  {_TEXTS}")
 @click.argument("model", metavar="MODEL")
 @click.argument("data", metavar="DATA")
-@click.option("--eps", multiple=True, required=True, metavar="SIZE", callback=fractions, help="The ball's size: 8/255. May be repeated.")
+@click.option("--eps", multiple=True, metavar="SIZE", callback=fractions, help="The ball's size: 8/255. May be repeated.")
+@click.option("--changes", type=click.IntRange(1), metavar="K", help="Of a network of texts: letters or words that may be changed.")
+@click.option(
+    "--kinds", default="neighbours,typos,lookalikes", show_default=True, metavar="KINDS", help="Of texts: what may stand for a word."
+)
 @click.option(
     "--norm", multiple=True, type=click.Choice(["linf", "l2", "l1"]), default=["linf"], show_default=True, help="May be repeated."
 )
@@ -97,17 +102,37 @@ class _Task:
 @takes_network
 @takes_talk
 def audit_command(
-    data: str, out: str, shard: str | None, choice: Choice, talk: Talk, force: bool, resume: bool, limit: int | None, **asked: Any
+    data: str,
+    out: str,
+    shard: str | None,
+    choice: Choice,
+    talk: Talk,
+    force: bool,
+    resume: bool,
+    limit: int | None,
+    changes: int | None,
+    kinds: str,
+    **asked: Any,
 ) -> None:
-    """Say how many pictures a file can fool a network with.
+    """Say how many pictures, or texts, a file can fool a network with.
 
     MODEL is a network as --model of the other verbs takes it: a name, a folder, or a file of weights that the options describe. DATA is a
-    data set, cifar10 or cifar10:train, or a folder of pictures. Ends with 0, with 1 below --fail-under or on a drop from --baseline.
+    data set, cifar10 or cifar10:train, or a folder of pictures; of texts: names, tweets:hand, or a csv with the columns text and label. Ends
+    with 0, with 1 below --fail-under or on a drop from --baseline.
     """
+    if changes is not None:
+        from hoodwink.cli.audit_texts import Task, audit_texts_of
+
+        words = tuple(filter(None, kinds.split(",")))
+        audit_texts_of(Task(data, limit, changes, words, asked["seed"], asked["fail_under"], Path(out), force, resume), choice, talk)
+        return
+    if not asked["eps"]:
+        raise click.UsageError("the size of a ball was wanted: type --eps 8/255, or, for a network of texts, --changes 1")
     part = _shard(shard)
     settings = _settings(asked, part)
     ending = wanted(asked, force or resume)
     model = _local(choice, shard).load(talk)[0]
+    _ = model.card.picture  # says what it takes where it takes texts
     task = _task(model, _data(data, limit, model, talk), part, Path(out), talk)
     _check_baseline(ending, task, settings)
     if resume and _finished(task, settings):

@@ -22,7 +22,7 @@ VERBS = {
     "look": ("hoodwink.cli.look", "Say what a network sees in a photo, or reads in a text."),
     "verify": ("hoodwink.cli.verify", "Judge the claims of a run folder again, from its files."),
     "grade": ("hoodwink.cli.grade", "Pass or fail pairs of original and fooled pictures."),
-    "audit": ("hoodwink.cli.audit", "Say how many pictures a file can fool a network with."),
+    "audit": ("hoodwink.cli.audit", "Say how many pictures, or texts, a file can fool a network with."),
     "attack": ("hoodwink.cli.attack", "Send one attack to pictures."),
     "attacks": ("hoodwink.cli.attacks", "List the attacks, and what each asks for."),
     "merge": ("hoodwink.cli.merge", "Join the shards of an audit."),

@@ -122,7 +122,9 @@ def _foretell(recipe: Recipe, talk: Talk) -> None:
     if known is not None and known.minutes:
         minutes = known.minutes * recipe.epochs / known.epochs
         same = {**recipe.to_json(), "seed": 0} == {**known.to_json(), "seed": 0}
-        score = f", to {known.score:.3f} on the test pictures" if same else ""
+        score = (
+            f", to {'an accuracy' if recipe.task == 'classify' else 'a perplexity'} of {known.score:.3f} on the test set" if same else ""
+        )
         talk.say(f"{recipe.name}: some {minutes:.2g} minutes on {MEASURED}{score}")
 
 
@@ -159,14 +161,26 @@ def _conclude(run: Run, recipe: Recipe, talk: Talk) -> None:
     if not run.record:  # of several processes the first speaks
         return
     result = run.record["result"]
+    of = "test accuracy" if recipe.task == "classify" else "share of letters guessed"
     lines = {"model": str(run.directory), "epochs": str(result["epochs"]), "seconds": f"{result['seconds']:.1f}"}
     for name, words in (
-        ("best", "test accuracy, best epoch"),
-        ("last", "test accuracy, last epoch"),
+        ("best", f"{of}, best epoch"),
+        ("last", f"{of}, last epoch"),
         ("flips", "with both sides of each picture"),
     ):
         if name in result:
             lines[words] = f"{result[name]['test_accuracy']:.4f}"
+    if recipe.task == "generate":
+        lines["perplexity of the test texts"] = f"{run.record['models'][0]['card']['scores'][0]['value']:.3f}"
     talk.show(heading(recipe.name), facts(lines.items()))
-    talk.say(f"type hoodwink audit {one_line(run.directory)} {recipe.data} --eps 2/255 --limit 100")
+    talk.say(f"type {_next(run, recipe)}")
     talk.document({"folder": str(run.directory), "settings": recipe.to_json(), "result": result})
+
+
+def _next(run: Run, recipe: Recipe) -> str:
+    """What to do with a network of this kind."""
+    folder = one_line(run.directory)
+    if recipe.task == "generate":
+        return f"hoodwink sample {folder}"
+    data = f"{recipe.data}:test-once" if recipe.reading.once else recipe.data
+    return f"hoodwink audit {folder} {data} " + ("--changes 1" if recipe.reading.unit else "--eps 2/255 --limit 100")

@@ -13,7 +13,7 @@ from hoodwink.runs import one_line
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from hoodwink.evidence.claims import Check
+    from hoodwink.evidence.checks import Check
     from hoodwink.evidence.verify import Verification
 
 
@@ -48,7 +48,7 @@ def verify_command(folders: tuple[str, ...], choice: Choice, trust_code: bool, t
 
 
 def _code(run: Verification) -> int:
-    from hoodwink.evidence.claims import UNKNOWN
+    from hoodwink.evidence.checks import UNKNOWN
 
     if not run.checks or any(check.status == UNKNOWN for check in run.checks):
         return BAD
@@ -68,7 +68,7 @@ def _status(check: Check) -> Text:
 
     from hoodwink.cli.show import BAD as RED
     from hoodwink.cli.show import GOOD as GREEN
-    from hoodwink.evidence.claims import HOLDS
+    from hoodwink.evidence.checks import HOLDS
 
     return Text(check.status, GREEN if check.status == HOLDS else RED)
 

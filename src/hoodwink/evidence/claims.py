@@ -6,51 +6,25 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hoodwink.data.load import load
 from hoodwink.data.texts import TextSet, load_texts, only
 from hoodwink.evidence.audits import Felled, holding
+from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value
 from hoodwink.evidence.judge import Verdict, judge
 from hoodwink.evidence.scores import accuracy, perplexity
-from hoodwink.evidence.text_claims import count_again, wrong_with
+from hoodwink.evidence.text_claims import text_audit_claim, text_claim
 from hoodwink.models.card import TextInput
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import NORMS, distances, radius
 from hoodwink.pictures.read import Picture, read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import RunError, sha256_bytes
-from hoodwink.texts.read import read_text
-
-Status = Literal["holds", "does not hold", "cannot be checked"]
-HOLDS: Status = "holds"
-FAILS: Status = "does not hold"
-UNKNOWN: Status = "cannot be checked"
 
 _FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
 _ALIKE = 0.001  # accuracies, and the share of a perplexity: what another machine's rounding may turn
 _DISTANCES = {"l2": "L2", "linf": "largest change", "l1": "L1", "l0": "number of changed subpixels"}
-
-
-@dataclass(frozen=True)
-class Check:
-    """What came of one claim: its status, why, the parts of it that are wrong, and what was measured anew (JSON values).
-
-    wrong: any of "file", "answer" and "distances".
-    """
-
-    kind: str
-    file: str
-    model: str
-    status: Status
-    why: str
-    wrong: tuple[str, ...] = ()
-    measured: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The check as JSON values."""
-        record = {"kind": self.kind, "file": self.file, "model": self.model, "status": self.status, "why": self.why}
-        return {**record, "wrong": list(self.wrong), "measured": dict(self.measured)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +50,7 @@ def picture_claim(file: str, values: Mapping[str, Any], directory: Path, model: 
 
     A value that is absent or null is not claimed. Files outside the run folder are not opened.
     """
-    path, name = _inside(directory, file), model.card.name
+    path, name = inside(directory, file), model.card.name
     if path is None:
         return Check("picture", file, name, UNKNOWN, f"{file} is not in the folder")
     try:
@@ -98,7 +72,7 @@ def audit_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
     values: norm and eps of the claim's ball, cases (the audit's balls, in order), felled (how many pictures fell in this one), draws (how
     often the network is asked about each, 1 unless it answers at random). Pictures of smaller balls of the norm count too.
     """
-    path, name = _inside(directory, file), model.card.name
+    path, name = inside(directory, file), model.card.name
     cases, last, claimed, draws = _balls(values)
     if path is None:
         return Check("audit", file, name, UNKNOWN, f"{file} is not in the folder")
@@ -117,9 +91,9 @@ def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
     values: set (as `data.load` or `load_texts` takes it), sha256 (of its content), and accuracy, in [0, 1], or perplexity; only: of the
     texts those of this class.
     """
-    name, spec = model.card.name, _value(values, "set", str)
+    name, spec = model.card.name, value(values, "set", str)
     measure = "accuracy" if "accuracy" in values else "perplexity"
-    claimed = _value(values, measure, (int, float))
+    claimed = value(values, measure, (int, float))
     if claimed is None or spec is None:
         raise RunError("run.json: a claim of a score names its set and its accuracy or perplexity; this one was changed by hand")
     texts = isinstance(model.card.input, TextInput)
@@ -137,48 +111,12 @@ def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
     return Check("score", file, name, HOLDS if holds else FAILS, why, () if holds else ("answer",), measured)
 
 
-def text_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
-    """Judge that a text is the file claimed, gets its label, and has so many changes, and that all texts nearer do not fool.
-
-    values: sha256, label, not, target, confidence as a picture's; original, count, changes (see `Changes`), proven: no text with so many
-    changes or fewer fools.
-    """
-    path, name = _inside(directory, file), model.card.name
-    if path is None:
-        return Check("text", file, name, UNKNOWN, f"{file} is not in the folder")
-    try:
-        text = read_text(path)
-        verdict = judge(text, model)
-    except ValueError as error:
-        return Check("text", file, name, FAILS, str(error), ("file",))
-    original = _inside(directory, str(values.get("original")))
-    counted = count_again(text, original, values, model)
-    wrong = {**wrong_with(text, verdict, values), "distances": counted.wrong}
-    reasons = [reason for found in wrong.values() for reason in found]
-    label, share = verdict.top(1)[0]
-    unit = (values.get("changes") or {}).get("unit", "letters")
-    many = (
-        ""
-        if counted.count is None or counted.wrong
-        else f"; {counted.count} {unit.removesuffix('s') if counted.count == 1 else unit} changed"
-    )
-    least = f", no fewer than {values['proven'] + 1} do" if many and values["proven"] > 0 and not counted.missing else ""
-    return Check(
-        kind="text",
-        file=file,
-        model=name,
-        status=FAILS if reasons else UNKNOWN if counted.missing else HOLDS,
-        why="; ".join([*reasons, *counted.missing, f"read as {label} with confidence {share:.4f}{many}{least}"]),
-        wrong=tuple(part for part, found in wrong.items() if found),
-        measured={"label": label, "confidence": share, "count": counted.count},
-    )
-
-
 KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {
     "picture": picture_claim,
     "audit": audit_claim,
     "score": score_claim,
     "text": text_claim,
+    "text-audit": text_audit_claim,
 }
 
 _OWN = ("its original is not rightly classified", "it gets its own label")  # what `holding` says of an answer, not of a distance
@@ -190,7 +128,7 @@ def _balls(values: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int, int
     cases, ball = values.get("cases"), {"norm": values.get("norm"), "eps": values.get("eps")}
     if not isinstance(cases, list) or not all(map(_is_ball, cases)) or ball not in cases:
         raise RunError("run.json: an audit's claim names its ball and its cases, each {norm, eps}; this one was changed by hand")
-    claimed, draws = _value(values, "felled", int), _value(values, "draws", int)
+    claimed, draws = value(values, "felled", int), value(values, "draws", int)
     draws = 1 if draws is None else draws
     if claimed is None or claimed < 0 or not 1 <= draws <= _DRAWS:
         raise RunError(f"run.json: a claim's 'felled' should be a number from 0 and its 'draws' one from 1 to {_DRAWS}")
@@ -259,7 +197,7 @@ def _answer(verdict: Verdict, measured: Mapping[str, Any]) -> str:
 
 
 def _same_file(picture: Picture, values: Mapping[str, Any]) -> _Findings:
-    claimed = _value(values, "sha256", str)
+    claimed = value(values, "sha256", str)
     measured = {"sha256": picture.sha256, "format": picture.format}
     if claimed is None or claimed == picture.sha256:
         return _Findings(measured=measured)
@@ -274,9 +212,9 @@ def _same_file(picture: Picture, values: Mapping[str, Any]) -> _Findings:
 
 
 def _same_answer(verdict: Verdict, values: Mapping[str, Any]) -> _Findings:
-    target, label, forbidden = (_value(values, key, str) for key in ("target", "label", "not"))
+    target, label, forbidden = (value(values, key, str) for key in ("target", "label", "not"))
     asked = target or label or verdict.label
-    confidence, threshold = verdict.confidence(asked), _value(values, "confidence", (int, float))
+    confidence, threshold = verdict.confidence(asked), value(values, "confidence", (int, float))
     wrong = []
     if label is not None and verdict.label != label:
         wrong.append(f"'{label}' was claimed")
@@ -289,10 +227,10 @@ def _same_answer(verdict: Verdict, values: Mapping[str, Any]) -> _Findings:
 
 
 def _same_distances(picture: Picture, values: Mapping[str, Any], directory: Path) -> _Findings:
-    name = _value(values, "original", str)
+    name = value(values, "original", str)
     if name is None:
         return _Findings()
-    path = _inside(directory, name)
+    path = inside(directory, name)
     if path is None:
         return _Findings(missing=(f"{name} is not in the folder, so the distances cannot be measured",))
     try:
@@ -310,14 +248,14 @@ def _same_distances(picture: Picture, values: Mapping[str, Any], directory: Path
 def _moved(measured: Mapping[str, float], values: Mapping[str, Any]) -> tuple[str, ...]:
     wrong = []
     for key, word in _DISTANCES.items():
-        claimed = _value(values, key, (int, float))
+        claimed = value(values, key, (int, float))
         if claimed is not None and not math.isclose(measured[key], claimed, rel_tol=1e-6, abs_tol=1e-9):
             wrong.append(f"{word} from the original is {measured[key]:.6g}, {claimed:.6g} was claimed")
     return tuple(wrong)
 
 
 def _outside(measured: Mapping[str, float], values: Mapping[str, Any]) -> tuple[str, ...]:
-    eps, norm = _value(values, "eps", (int, float)), _value(values, "norm", str)
+    eps, norm = value(values, "eps", (int, float)), value(values, "norm", str)
     if eps is None or norm is None:
         return ()
     reach = radius(eps, norm)
@@ -325,16 +263,3 @@ def _outside(measured: Mapping[str, float], values: Mapping[str, Any]) -> tuple[
     if measured[norm] <= reach * (1 + 1e-9):
         return ()
     return (f"outside the {norm} ball of {eps:g}: {_DISTANCES[norm]} is {measured[norm]:.6g}, {reach:.6g} is allowed",)
-
-
-def _inside(directory: Path, name: str) -> Path | None:
-    """The file of that name in the folder, None where it is absent or lies elsewhere: a foreign run.json must not open other files."""
-    path = directory / name
-    return path if path.is_file() and path.resolve().is_relative_to(directory.resolve()) else None
-
-
-def _value(values: Mapping[str, Any], key: str, kinds: type | tuple[type, ...]) -> Any:
-    value = values.get(key)
-    if value is None or (isinstance(value, kinds) and not isinstance(value, bool)):
-        return value
-    raise RunError(f"run.json: a claim's '{key}' should be {'text' if kinds is str else 'a number'}, it is {value!r}")

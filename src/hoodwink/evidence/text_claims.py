@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hoodwink.evidence.judge import Verdict
+from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value
+from hoodwink.evidence.judge import Verdict, judge
+from hoodwink.evidence.text_audits import faults, unpack
 from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.model import Model
 from hoodwink.runs import RunError
@@ -18,7 +20,74 @@ from hoodwink.texts.read import Text, TextError, read_text
 
 AGAIN = 500_000  # texts that are asked again at most, to prove that fewer changes do not do
 _BATCH = 1024
+_SHOWN = 5  # texts named
 _SLACK = 0.01  # logits and shares: nearer to fooling than this, another machine's rounding decides
+
+
+def text_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
+    """Judge that a text is the file claimed, gets its label, and has so many changes, and that all texts nearer do not fool.
+
+    values: sha256, label, not, target, confidence as a picture's; original, count, changes (see `Changes`), proven: no text with so many
+    changes or fewer fools.
+    """
+    path, name = inside(directory, file), model.card.name
+    if path is None:
+        return Check("text", file, name, UNKNOWN, f"{file} is not in the folder")
+    try:
+        text = read_text(path)
+        verdict = judge(text, model)
+    except ValueError as error:
+        return Check("text", file, name, FAILS, str(error), ("file",))
+    original = inside(directory, str(values.get("original")))
+    counted = count_again(text, original, values, model)
+    wrong = {**wrong_with(text, verdict, values), "distances": counted.wrong}
+    reasons = [reason for found in wrong.values() for reason in found]
+    label, share = verdict.top(1)[0]
+    unit = (values.get("changes") or {}).get("unit", "letters")
+    many = (
+        ""
+        if counted.count is None or counted.wrong
+        else f"; {counted.count} {unit.removesuffix('s') if counted.count == 1 else unit} changed"
+    )
+    least = f", no fewer than {values['proven'] + 1} do" if many and values["proven"] > 0 and not counted.missing else ""
+    return Check(
+        kind="text",
+        file=file,
+        model=name,
+        status=FAILS if reasons else UNKNOWN if counted.missing else HOLDS,
+        why="; ".join([*reasons, *counted.missing, f"read as {label} with confidence {share:.4f}{many}{least}"]),
+        wrong=tuple(part for part, found in wrong.items() if found),
+        measured={"label": label, "confidence": share, "count": counted.count},
+    )
+
+
+def text_audit_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
+    """Judge that so many different texts of a file get another label than their own with as many changes as each claims.
+
+    values: sha256 of the file, changes (see `Changes`), most: changes at most, fallen: how many texts.
+    """
+    path, name = inside(directory, file), model.card.name
+    if path is None:
+        return Check("text-audit", file, name, UNKNOWN, f"{file} is not in the folder")
+    claimed, most = value(values, "fallen", int), value(values, "most", int)
+    try:
+        changes = Changes.from_json(values["changes"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"run.json: the changes of a claim were altered by hand ({type(error).__name__}: {error})") from error
+    if claimed is None or most is None:
+        raise RunError("run.json: an audit's claim says how many texts fell and how many changes are allowed; this one was changed by hand")
+    try:
+        fallen = unpack(path)
+        wrong = faults(fallen, changes, most, model)
+    except ValueError as error:
+        return Check("text-audit", file, name, FAILS, str(error), ("file",))
+    different = len({one.index for one in fallen})
+    parts = (("file",) if different < claimed else ()) + (("answer",) if wrong else ())
+    named = [f"text {index}: {why}" for index, why in list(wrong.items())[:_SHOWN]] + [f"the file has only {different}"] * (
+        different < claimed
+    )
+    why = "; ".join([f"of {claimed} claimed texts {different - len(wrong)} hold", *named])
+    return Check("text-audit", file, name, FAILS if parts else HOLDS, why, parts, {"texts": different, "holding": different - len(wrong)})
 
 
 def wrong_with(text: Text, verdict: Verdict, values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

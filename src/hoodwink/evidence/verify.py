@@ -13,7 +13,8 @@ import numpy as np
 import PIL
 import torch
 
-from hoodwink.evidence.claims import HOLDS, UNKNOWN, Check, check_claim
+from hoodwink.evidence.checks import HOLDS, UNKNOWN, Check
+from hoodwink.evidence.claims import check_claim
 from hoodwink.models.load import load_model
 from hoodwink.models.model import Model
 from hoodwink.runs import Run, RunError
