@@ -99,7 +99,7 @@ def audit_texts(
     done = _done(run)
     for index, text in enumerate(data.texts):
         if index not in done:
-            done[index] = _one(model, index, text, int(labels[index]), settings)
+            done[index] = attack_one(model, index, text, int(labels[index]), settings)
             run.event(text=done[index].__dict__)
         if watch is not None:
             watch(len(done), len(data))
@@ -107,7 +107,7 @@ def audit_texts(
     return run
 
 
-def _one(model: Model, index: int, text: str, label: int, settings: TextSettings) -> Seen:
+def attack_one(model: Model, index: int, text: str, label: int, settings: TextSettings) -> Seen:
     """Fool one text, if the network reads it rightly."""
     try:
         found = fool_text(
