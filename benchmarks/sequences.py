@@ -135,12 +135,12 @@ def vectors(repeats: int) -> dict[str, Any]:
 def _reading(file: Path, cache: str) -> tuple[float, float]:
     """The seconds of reading in a new process, and its peak memory above what it had before, the array's 80 MB left out."""
     code = (
-        "import resource, sys, time\nfrom hoodwink.texts.vectors import read_vectors\n"
-        "from pathlib import Path\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; begun = time.perf_counter()\n"
+        "import time\nfrom hoodwink.texts.vectors import read_vectors\nfrom pathlib import Path\n"
+        "def peak(): return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1024\n"
+        "before = peak(); begun = time.perf_counter()\n"
         f"found = read_vectors({str(file)!r}, cache=Path({cache!r})); found['king']\n"
         "took = time.perf_counter() - begun\n"
-        "print(took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 - found.array.nbytes / 1e6)"
+        "print(took, peak() - before - found.array.nbytes / 2**20)"
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     return float(found[0]), float(found[1])

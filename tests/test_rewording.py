@@ -53,13 +53,13 @@ def test_the_fewest_letters_are_those_of_brute_force(seed: int, text: str) -> No
 
 
 def test_a_target_and_a_confidence_are_reached() -> None:
-    model = of_letters(1)
-    before = judge(make_text("Bead"), model)
-    target = next(name for name in model.classes.names if name != before.label)
-    result = fool_text("Bead", target=target, confidence=0.4, model=model, most=4)
-    assert result.fooled and result.after.label == target and result.confidence >= 0.4
-    with pytest.raises(RewordError, match=f"already calls this text {before.label}"):
-        fool_text("Bead", target=before.label, model=model)
+    model = of_letters(2)
+    near = fool_text("Ceda", model=model, most=3)
+    target, least = near.after.label, 0.9 * near.confidence
+    result = fool_text("Ceda", target=target, confidence=least, model=model, most=3)
+    assert result.fooled and result.after.label == target and result.confidence >= least and result.count == near.count
+    with pytest.raises(RewordError, match=f"already calls this text {near.before.label}"):
+        fool_text("Ceda", target=near.before.label, model=model)
 
 
 def test_the_words_that_decide_are_changed_and_the_white_space_stays() -> None:

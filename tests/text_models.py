@@ -25,7 +25,7 @@ def of_words(seed: int = 0) -> Model:
     """The mean of made vectors, whose first number is whether a word is good or bad."""
     vectors = made_vectors()
     arguments = {"inputs": len(vectors) + 1, "width": vectors.array.shape[1], "hidden": [], "classes": 2, "mean": True}
-    model = _model("bag", arguments, TextInput(unit="words", words=vectors.words, split="words"), ("negative", "positive"))
+    model = _model("bag", arguments, TextInput(unit="words", words=vectors.words, cut="words"), ("negative", "positive"))
     with torch.no_grad():
         model.network.table.fill(torch.from_numpy(np.array(vectors.array)))  # type: ignore[union-attr, operator]
         weight = model.network.layers[0].weight  # type: ignore[index, union-attr]

@@ -50,7 +50,7 @@ def test_words_get_the_vectors_and_these_stay(tmp_path: Path) -> None:
     run = train(recipe, out=tmp_path / "run")
     after = hw.load_model(run.directory).network.table.rows  # type: ignore[union-attr]
     assert torch.equal(after, rows)  # type: ignore[arg-type]
-    assert run.record["result"]["best"]["test_accuracy"] > 0.9 and verify(run.directory).holds
+    assert run.record["result"]["last"]["test_accuracy"] > 0.9 and verify(run.directory).holds
     brief = run.record["models"][0]["card"]["input"]["words"]
     assert brief["count"] == len(words) and len(brief["sha256"]) == 64
 

@@ -188,7 +188,7 @@ def _input(wanted: PictureInput | TextInput) -> dict[str, str]:
 
     if isinstance(wanted, PictureInput):
         return {"pictures": _preparation(wanted), "mean, std": f"{_numbers(wanted.mean)} and {_numbers(wanted.std)}"}
-    known = f"of {wanted.letters!r}" if wanted.unit == "letters" else f"{len(wanted.words):,} of them, cut by {wanted.split!r}"
+    known = f"of {wanted.letters!r}" if wanted.unit == "letters" else f"{len(wanted.words):,} of them, cut by {wanted.cut!r}"
     return {"texts": f"{wanted.unit}, {known}"}
 
 

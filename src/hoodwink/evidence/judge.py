@@ -16,7 +16,7 @@ from hoodwink.models.model import Model
 from hoodwink.pictures.read import MAX_PIXELS, Picture, picture_from_array, read_bytes, read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.texts.read import Text, TextError, read_text
-from hoodwink.texts.tokens import SPLITS
+from hoodwink.texts.tokens import CUTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def _passed_over(content: str, card: ModelCard) -> tuple[str, ...]:
     """What the network does not read of a text."""
     read = card.reader.read(content)
     if isinstance(card.input, TextInput) and card.input.unit == "words":
-        there = len(SPLITS[card.input.split](content))
+        there = len(CUTS[card.input.cut](content))
         return (f"{there - len(read)} of {there} words are not known and passed over",) if len(read) < there else ()
     written = card.reader.write(read)
     return () if written == content.strip() else (f"read as {written!r}",)

@@ -96,7 +96,7 @@ class TextInput:
     """What a network reads of a text.
 
     unit: "letters", those of `letters` (each index its place in them, from 1; with ends: a beginning and an end around them), or
-    "words", those of `words`, cut by `split` (see texts/tokens.py); what is not known is passed over.
+    "words", those of `words`, made by `cut` (see texts/tokens.py); what is not known is passed over.
     """
 
     kind: str = "text"
@@ -104,7 +104,7 @@ class TextInput:
     letters: str = ""
     ends: bool = False
     words: tuple[str, ...] = ()
-    split: str = "words"
+    cut: str = "words"
 
     def __post_init__(self) -> None:
         _need(self.kind == "text", "input.kind", "'text'", self.kind)
@@ -121,7 +121,7 @@ class TextInput:
     def reader(self) -> Reader:
         """What turns a text into indices; ModelError where the letters or words cannot be told apart."""
         try:
-            return LetterReader(Alphabet(self.letters), self.ends) if self.unit == "letters" else WordReader(self.words, self.split)
+            return LetterReader(Alphabet(self.letters), self.ends) if self.unit == "letters" else WordReader(self.words, self.cut)
         except TextError as error:
             raise ModelError(f"the card's input: {error}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -28,9 +30,12 @@ def sample_texts(
     reader = model.card.reader
     if not isinstance(reader, LetterReader) or not reader.ends:
         raise ModelError(f"{model.card.name}: a network that writes letters was wanted; train one with hoodwink train text-generator")
-    if count < 1 or temperature < 0 or longest < 1:
-        raise ValueError(f"count and longest: 1 or more, temperature: 0 or more, were wanted, not {count}, {longest} and {temperature:g}")
     begun = reader.alphabet.encode(_known(start, reader))
+    least = max(1, len(begun))
+    if count < 1 or longest < least or not 0 <= temperature < math.inf:
+        raise ValueError(
+            f"count: 1 or more, longest: {least} or more, temperature: 0 or more, were wanted, not {count}, {longest} and {temperature:g}"
+        )
     indices = torch.tensor([[reader.begin, *begun]], device=model.device).expand(count, -1)
     written = [list(begun) for _ in range(count)]
     going, state = list(range(count)), None
@@ -58,6 +63,7 @@ def _draw(logits: Tensor, temperature: float, dice: list[torch.Generator], reade
     logits[:, 0] = logits[:, reader.begin] = -torch.inf
     if temperature == 0:
         return logits.argmax(1).tolist()
-    heights = (logits / temperature).softmax(1).cumsum(1)
+    below = logits - logits.amax(1, keepdim=True)  # a temperature near 0 must not make infinite what is divided by it
+    heights = (below / temperature).softmax(1).cumsum(1)
     spots = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in dice])[:, None] * heights[:, -1:]
     return torch.searchsorted(heights, spots, right=True)[:, 0].clamp(max=reader.end).tolist()

@@ -15,8 +15,11 @@ from hoodwink.studies.dogs_look import DOGS_LOOK
 from hoodwink.studies.dogs_mlp import DOGS_MLP
 from hoodwink.studies.fgsm_sweep import FGSM_SWEEP
 from hoodwink.studies.fool_photo import FOOL_PHOTO
+from hoodwink.studies.fool_text import FOOL_TEXT
 from hoodwink.studies.masked_gradient import MASKED_GRADIENT
 from hoodwink.studies.mnist_nets import MNIST_NETS
+from hoodwink.studies.names_batches import NAMES_BATCHES
+from hoodwink.studies.names_lstm import NAMES_LSTM
 from hoodwink.studies.neuron import NEURON
 from hoodwink.studies.noise_attack import NOISE_ATTACK
 from hoodwink.studies.record import Study, StudyError
@@ -26,6 +29,8 @@ from hoodwink.studies.scratch_fooling import SCRATCH_FOOLING
 from hoodwink.studies.scratch_hidden import SCRATCH_HIDDEN
 from hoodwink.studies.scratch_linear import SCRATCH_LINEAR
 from hoodwink.studies.size import SIZE
+from hoodwink.studies.tweets_bag import TWEETS_BAG
+from hoodwink.studies.tweets_rnn import TWEETS_RNN
 from hoodwink.studies.words import WORDS
 
 STUDIES: dict[str, Study] = {
@@ -52,7 +57,12 @@ STUDIES: dict[str, Study] = {
         REGULARISERS,
         BINARY_FUNCTIONS,
         CONV_SHAPES,
+        NAMES_LSTM,
+        NAMES_BATCHES,
+        TWEETS_BAG,
+        TWEETS_RNN,
         WORDS,
+        FOOL_TEXT,
     )
 }
 

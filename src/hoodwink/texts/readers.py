@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hoodwink.texts.alphabet import Alphabet
 from hoodwink.texts.read import TextError
-from hoodwink.texts.tokens import SPLITS
+from hoodwink.texts.tokens import CUTS
 
 
 class Reader(Protocol):
@@ -62,14 +62,14 @@ class LetterReader:
 
 @dataclass(frozen=True)
 class WordReader:
-    """Reads the words that it knows. split: how a text is cut, a name of SPLITS."""
+    """Reads the words that it knows. cut: how a text is made words, a name of CUTS."""
 
     words: tuple[str, ...]
-    split: str = "words"
+    cut: str = "words"
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise TextError(f"split: one of {', '.join(SPLITS)} was wanted, not {self.split!r}")
+        if self.cut not in CUTS:
+            raise TextError(f"cut: one of {', '.join(CUTS)} was wanted, not {self.cut!r}")
         if len(self.index) != len(self.words) or not self.words:
             raise TextError(f"words: one or more, each once, were wanted, {len(self.words)} came and {len(self.index)} differ")
 
@@ -83,7 +83,7 @@ class WordReader:
         return len(self.words) + 1
 
     def read(self, text: str) -> list[str]:
-        return [word for word in SPLITS[self.split](text) if word in self.index]
+        return [word for word in CUTS[self.cut](text) if word in self.index]
 
     def encode(self, text: str) -> list[int]:
         return [self.index[word] for word in self.read(text)]

@@ -24,4 +24,4 @@ def _clitic(word: str) -> list[str]:
     return [stem, apostrophe + ending] if stem and ending else [word]
 
 
-SPLITS = {"blanks": split_blanks, "words": split_words}
+CUTS = {"blanks": split_blanks, "words": split_words}

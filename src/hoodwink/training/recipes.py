@@ -9,7 +9,7 @@ from typing import Any
 
 from hoodwink.data.augment import Augmentation
 from hoodwink.texts.alphabet import LETTERS
-from hoodwink.texts.tokens import SPLITS
+from hoodwink.texts.tokens import CUTS
 
 _RECORDS = ("augmentation", "reading")  # settings that are records of their own
 SCHEDULES = ("constant", "step", "cosine", "triangle")
@@ -26,15 +26,15 @@ class RecipeError(ValueError):
 class Reading:
     """How texts are read.
 
-    unit: "letters" or "words", "" where there are pictures. letters: those that are known, "" for those of the training texts. split: how a
-    text is cut into words (see texts/tokens.py); vectors: of the words, as `data.words.load_vectors` takes it, "" where they are learned;
+    unit: "letters" or "words", "" where there are pictures. letters: those that are known, "" for those of the training texts. cut: how a
+    text is made words (see texts/tokens.py); vectors: of the words, as `data.words.load_vectors` takes it, "" where they are learned;
     vocabulary: how many words are known beside those of the training texts. once: no name on both sides, if the set has such splits.
     only: the texts of one class. grouping: which texts come into a batch, a name of texts/batches.py GROUPINGS.
     """
 
     unit: str = ""
     letters: str = LETTERS
-    split: str = "words"
+    cut: str = "words"
     vectors: str = ""
     vocabulary: int = 20_000
     once: bool = False
@@ -43,7 +43,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         _among("unit", self.unit, ("", "letters", "words"))
-        _among("split", self.split, tuple(SPLITS))
+        _among("cut", self.cut, tuple(CUTS))
         _among("grouping", self.grouping, ("shuffled", "equal", "buckets"))
 
 
@@ -306,13 +306,17 @@ RECIPES = {
             help="An LSTM that says whether a tweet is negative or positive, over GloVe's vectors of its words.",
             data="tweets",
             network="sequence",
-            arguments={"cell": "lstm", "hidden": 64, "layers": 1, "read": "max+mean", "width": 50, "fixed": True, "dropout": 0.3},
+            arguments={"cell": "lstm", "hidden": 64, "layers": 1, "read": "max+mean", "width": 50, "fixed": True, "dropout": 0.1},
             reading=Reading("words", vectors="glove-50", grouping="buckets"),
             validation=2_000,
             optimiser="adam",
             rate=0.002,
+            schedule="cosine",
             batch=32,
             epochs=10,
+            keep="last",
+            minutes=0.4,
+            score=0.75,
         ),
         Recipe(
             name="text-generator",

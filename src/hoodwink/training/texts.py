@@ -15,7 +15,7 @@ from hoodwink.data.texts import TextSet, load_texts, only
 from hoodwink.data.words import load_vectors
 from hoodwink.models.card import TextInput
 from hoodwink.texts.batches import pad
-from hoodwink.texts.tokens import SPLITS
+from hoodwink.texts.tokens import CUTS
 from hoodwink.texts.vectors import Vectors
 from hoodwink.training.feeds import TextFeed
 from hoodwink.training.material import Material, parted
@@ -74,14 +74,14 @@ def make_input(reading: Reading, texts: Iterable[str], vectors: Vectors | None, 
         counts = Counter("".join(texts))
         often = [letter for letter, count in counts.most_common(_LETTERS) if count >= _OFTEN and letter.isprintable()]
         return TextInput(unit="letters", letters=reading.letters or "".join(sorted(often)), ends=ends)
-    counts = Counter(word for text in texts for word in SPLITS[reading.split](text))
+    counts = Counter(word for text in texts for word in CUTS[reading.cut](text))
     if vectors is None:
         words = [word for word, count in counts.most_common(reading.vocabulary) if count >= _TWICE]
     else:
         words = [word for k, word in enumerate(vectors.words) if k < reading.vocabulary or word in counts]
     if not words:
         raise RecipeError(f"vocabulary: none of the {len(counts)} words is known; type --set vectors=glove-50, or a larger file")
-    return TextInput(unit="words", words=tuple(words), split=reading.split)
+    return TextInput(unit="words", words=tuple(words), cut=reading.cut)
 
 
 def _labels(found: TextSet) -> Tensor:
