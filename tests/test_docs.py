@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/how-to/own-network.md",
     "docs/how-to/train.md",
     "docs/how-to/run-a-study.md",
+    "docs/how-to/fool-a-text.md",
 )
 STEPS = 20  # gradient evaluations: enough for the climb; how far a change is shrunk is not tested here
 _BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hoodwink.fooling import fool as fool
     from hoodwink.models.load import load_model as load_model
     from hoodwink.models.load import wrap as wrap
+    from hoodwink.rewording import fool_text as fool_text
     from hoodwink.training.run import train as train
 
     __version__: str
@@ -33,6 +34,7 @@ _PUBLIC = {
     "attacks": ("hoodwink.attacks", ""),
     "audit": ("hoodwink.auditing.audit", "audit"),
     "fool": ("hoodwink.fooling", "fool"),
+    "fool_text": ("hoodwink.rewording", "fool_text"),
     "judge": ("hoodwink.evidence.judge", "judge"),
     "load_model": ("hoodwink.models.load", "load_model"),
     "studies": ("hoodwink.studies", ""),
@@ -40,7 +42,7 @@ _PUBLIC = {
     "wrap": ("hoodwink.models.load", "wrap"),
 }
 
-__all__ = ["__version__", "attack", "attacks", "audit", "fool", "judge", "load_model", "studies", "train", "wrap"]
+__all__ = ["__version__", "attack", "attacks", "audit", "fool", "fool_text", "judge", "load_model", "studies", "train", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

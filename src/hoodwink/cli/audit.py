@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_OUT = "hoodwink-audit"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 _LINE = "hoodwink audit efficientnet-lite0 hoodwink-out --eps 2/255"
-_TEXTS = "hoodwink audit hoodwink-names made-names --changes 1 --limit 20 --out hoodwink-names-audit"
+_TEXTS = "hoodwink audit names made-names --changes 1 --limit 20 --out names-audit"
 _BROKEN = 5  # files that cannot be read: all would fill the screen
 
 

@@ -39,7 +39,7 @@ _EXAMPLES = f"""\b
 Example:
   hoodwink fool --as {DEFAULT_CLASS}
   hoodwink look {DEFAULT_OUT}/fooled.png
-  hoodwink fool --text Kamoto --model hoodwink-names --untargeted --out hoodwink-kamoto"""
+  hoodwink fool --text Kamoto --model names --untargeted --out kamoto"""
 
 
 @click.command("fool", epilog=_EXAMPLES)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hoodwink.models.model import Model
 
 
-@click.command("look", epilog="\b\nExample:\n  hoodwink look -k 3\n  hoodwink look --text Okonkwo --model hoodwink-names")
+@click.command("look", epilog="\b\nExample:\n  hoodwink look -k 3\n  hoodwink look --text Okonkwo --model names")
 @click.argument("photos", nargs=-1, metavar="[FILE]...")
 @click.option("--text", "texts", multiple=True, metavar="TEXT", help="A text, for a network that reads such. May be repeated.")
 @click.option("-k", "count", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes are shown.")

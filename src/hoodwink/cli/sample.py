@@ -8,7 +8,7 @@ from hoodwink.cli.common import _MACHINE, Choice, takes_talk
 from hoodwink.cli.talk import Talk
 
 
-@click.command("sample", epilog='\b\nExample:\n  hoodwink sample hoodwink-writer --temperature 0.8 --seed 1 --start "my " -n 5')
+@click.command("sample", epilog='\b\nExample:\n  hoodwink sample writer --temperature 0.8 --seed 1 --start "my " -n 5')
 @click.argument("model", metavar="RUN")
 @click.option("-n", "count", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many.")
 @click.option(

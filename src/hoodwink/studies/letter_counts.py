@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hoodwink.texts.tokens import split_words
 
 BEGIN, END = "\x02", "\x03"  # stand in no text
+REPEATED, WORDS, COPIED, NEW, LENGTH = "repeated", "known words", "copied", "new texts", "letters"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +41,14 @@ class Counts:
         return cls(grams, seen, kinds, letters, context)
 
     def shares(self, before: str, letter: str) -> list[float]:
-        """The probability of a letter, by how many letters before it are known, 0 to `context`.
+        """The probability of a letter behind those before it, by how many of these are known, 0 to `context`.
 
         p(x | h) = (n(hx) + k(h) p(x | h without its first letter)) / (n(h) + k(h)), where n(hx) of the n(h) letters behind h were x and k(h)
-        were different: the more of them differed, the more the shorter h counts (Witten and Bell 1991).
+        were different: the more of them differed, the more the shorter h counts (Witten and Bell 1991, doi:10.1109/18.87000).
         """
         share, found = 1 / self.letters, list[float]()
         for m in range(self.context + 1):
-            tail = before[len(before) - m :]
+            tail = before[max(0, len(before) - m) :]
             if m <= len(before) and (seen := self.seen[tail]):
                 share = (self.grams[tail + letter] + self.kinds[tail] * share) / (seen + self.kinds[tail])
             found.append(share)
@@ -56,9 +57,14 @@ class Counts:
 
 def perplexities(counts: Counts, texts: Sequence[str]) -> list[float]:
     """exp(mean of -log p) of each next letter, the end among them, by how many letters before it are known."""
-    wholes = [BEGIN + text + END for text in texts]
-    shares = [counts.shares(whole[max(0, k - counts.context) : k], whole[k]) for whole in wholes for k in range(1, len(whole))]
-    return [math.exp(-sum(map(math.log, column)) / len(column)) for column in zip(*shares, strict=True)]
+    sums, steps = [0.0] * (counts.context + 1), 0
+    for text in texts:
+        whole = BEGIN + text + END
+        for k in range(1, len(whole)):
+            shares = counts.shares(whole[max(0, k - counts.context) : k], whole[k])
+            sums = [total - math.log(share) for total, share in zip(sums, shares, strict=True)]
+        steps += len(whole) - 1
+    return [math.exp(total / steps) for total in sums]
 
 
 def sequences(text: str, length: int) -> Iterator[str]:
@@ -66,28 +72,40 @@ def sequences(text: str, length: int) -> Iterator[str]:
     return (text[k : k + length] for k in range(len(text) - length + 1))
 
 
-def repeated(texts: Sequence[str], length: int) -> float:
-    """The share of the sequences of so many letters that stood in the same text before."""
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a network could have copied: texts, their words, and their sequences of so many letters."""
+
+    texts: frozenset[str]
+    words: frozenset[str]
+    pieces: frozenset[str]
+    length: int
+
+    @classmethod
+    def of(cls, texts: Sequence[str], length: int) -> Learned:
+        """Of the texts that it learned."""
+        words = frozenset(word for text in texts for word in split_words(text))
+        return cls(frozenset(texts), words, frozenset(piece for text in texts for piece in sequences(text, length)), length)
+
+
+def repeated(texts: Iterable[str], length: int) -> float:
+    """The share of all sequences of so many letters that stood in the same text before."""
     found = [list(sequences(text, length)) for text in texts]
     total = sum(map(len, found))
     return 1 - sum(len(set(one)) for one in found) / total if total else 0.0
 
 
-def copied(texts: Sequence[str], length: int, learned: Sequence[str]) -> float:
-    """The share of the sequences of so many letters that stand in a text that was learned."""
-    known = {one for text in learned for one in sequences(text, length)}
-    return _among([one for text in texts for one in sequences(text, length)], known)
-
-
-def known_words(texts: Sequence[str], learned: Sequence[str]) -> float:
-    """The share of the words, with marks for words of their own, that stand in a text that was learned."""
-    known = {word for text in learned for word in split_words(text)}
-    return _among([word for text in texts for word in split_words(text)], known)
-
-
-def new(texts: Sequence[str], learned: Collection[str]) -> float:
-    """The share of texts that are none of those that were learned."""
-    return 1 - _among(texts, set(learned))
+def habits(texts: Sequence[str], learned: Learned, length: int) -> dict[str, float]:
+    """How texts are written: their repeated sequences of `length` letters, and what of them was learned, as shares; letters of a text."""
+    words = [word for text in texts for word in split_words(text)]
+    pieces = [piece for text in texts for piece in sequences(text, learned.length)]
+    return {
+        REPEATED: repeated(texts, length),
+        WORDS: _among(words, learned.words),
+        COPIED: _among(pieces, learned.pieces),
+        NEW: 1 - _among(texts, learned.texts),
+        LENGTH: sum(map(len, texts)) / len(texts),
+    }
 
 
 def _among(found: Sequence[str], known: Collection[str]) -> float:

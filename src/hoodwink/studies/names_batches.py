@@ -140,7 +140,7 @@ def _table(answers: Mapping[str, Answer]) -> Table:
     return Table("By size of the batch", head, rows)
 
 
-RATES = {1: (0.0001, 0.0003, 0.001), 10: (0.0005, 0.0015, 0.005), 30: (0.001, 0.003, 0.01)}
+RATES = {1: (0.001, 0.003, 0.01), 10: (0.005, 0.015, 0.05), 30: (0.01, 0.03, 0.1)}
 _SETTINGS = {
     "recipe": "names-lstm",
     "data": "names",
@@ -149,7 +149,7 @@ _SETTINGS = {
     "layers": 1,
     "optimiser": "adam",
     "validation": 2_000,
-    "epochs": 6,
+    "epochs": 5,
     "beside": 0,
     "beside_rates": RATES[1],
     "beside_tried": 1,
