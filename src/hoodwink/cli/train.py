@@ -23,8 +23,8 @@ DEFAULT_OUT = "hoodwink-train"  # as training.run has it, which --help must not 
 _EXAMPLES = """\b
 Example:
   hoodwink train digits-mlp --out hoodwink-digits --force
-  hoodwink train names-lstm --set data=made-names --set validation=60 --out names
-  hoodwink train text-generator --set data=made-tweets --set validation=40 --out writer"""
+  hoodwink train made-names --out names
+  hoodwink train made-writer --out writer"""
 
 
 @click.command("train", epilog=_EXAMPLES)
