@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hoodwink import studies as studies
     from hoodwink.auditing.attacked import attack as attack
     from hoodwink.auditing.audit import audit as audit
+    from hoodwink.auditing.texts import audit_texts as audit_texts
     from hoodwink.evidence.judge import judge as judge
     from hoodwink.fooling import fool as fool
     from hoodwink.models.load import load_model as load_model
@@ -33,6 +34,7 @@ _PUBLIC = {
     "attack": ("hoodwink.auditing.attacked", "attack"),
     "attacks": ("hoodwink.attacks", ""),
     "audit": ("hoodwink.auditing.audit", "audit"),
+    "audit_texts": ("hoodwink.auditing.texts", "audit_texts"),
     "fool": ("hoodwink.fooling", "fool"),
     "fool_text": ("hoodwink.rewording", "fool_text"),
     "judge": ("hoodwink.evidence.judge", "judge"),
@@ -42,7 +44,20 @@ _PUBLIC = {
     "wrap": ("hoodwink.models.load", "wrap"),
 }
 
-__all__ = ["__version__", "attack", "attacks", "audit", "fool", "fool_text", "judge", "load_model", "studies", "train", "wrap"]
+__all__ = [
+    "__version__",
+    "attack",
+    "attacks",
+    "audit",
+    "audit_texts",
+    "fool",
+    "fool_text",
+    "judge",
+    "load_model",
+    "studies",
+    "train",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:

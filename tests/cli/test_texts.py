@@ -98,6 +98,7 @@ def test_samples(run: Run, folders: tuple[Path, Path]) -> None:
         ),
         (("audit", "NAMES", "made-names", "--eps", "1/255"), "reads texts, not pictures"),
         (("audit", "NAMES", "made-names"), "--eps 8/255, or, for a network of texts, --changes 1"),
+        (("audit", "NAMES", "made-names", "--changes", "1", "--shard", "1/2"), "--shard: asked of pictures only; leave it out"),
         (("audit", "NAMES", "nowhere", "--changes", "1"), "there is no file or set of texts 'nowhere'"),
         (("audit", TINY[1], "made-names", "--changes", "1"), "sees pictures, not texts"),
         (("attack", "fgsm", "cat.png", "--model", "NAMES", "--eps", "1/255"), "reads texts, not pictures"),

@@ -27,6 +27,9 @@ DEFAULT_OUT = "hoodwink-audit"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 _LINE = "hoodwink audit efficientnet-lite0 hoodwink-out --eps 2/255"
 _TEXTS = "hoodwink audit names made-names --changes 1 --limit 20 --out names-audit"
+# What an audit of texts takes.
+_TEXT_OPTIONS = {"model", "data", "limit", "changes", "kinds", "seed", "fail_under", "out", "force", "resume"}
+_TEXT_OPTIONS |= {"device", "threads", "as_json", "quiet", "debug", "help"}
 _BROKEN = 5  # files that cannot be read: all would fill the screen
 
 
@@ -123,6 +126,8 @@ def audit_command(
     if changes is not None:
         from hoodwink.cli.audit_texts import Task, audit_texts_of
 
+        _of_texts_alone()
+
         words = tuple(filter(None, kinds.split(",")))
         audit_texts_of(Task(data, limit, changes, words, asked["seed"], asked["fail_under"], Path(out), force, resume), choice, talk)
         return
@@ -147,6 +152,20 @@ def audit_command(
             _interrupted(task, talk)
             return
     conclude(Run.open(task.out).record, task.out, ending, talk)
+
+
+def _of_texts_alone() -> None:
+    """Refuse what is asked of pictures only."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    strangers = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in _TEXT_OPTIONS and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if strangers:
+        raise click.UsageError(f"{', '.join(strangers)}: asked of pictures only; leave it out, or leave out --changes")
 
 
 def _shard(text: str | None) -> Shard | None:

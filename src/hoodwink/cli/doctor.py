@@ -37,6 +37,8 @@ EXTRAS = {
     "timm": {"timm": "timm"},
     "torchvision": {"torchvision": "torchvision"},
     "tensorboard": {"tensorboard": "tensorboard"},
+    "text": {"pyarrow": "pyarrow"},
+    "studies": {"scikit-learn": "sklearn", "scikit-image": "skimage"},
     "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage", "scikit-learn": "sklearn"},
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

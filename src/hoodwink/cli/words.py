@@ -46,7 +46,7 @@ def takes_vectors(command: Callable[..., Any]) -> Callable[..., Any]:
         default=DEFAULT,
         show_default=True,
         metavar="NAME",
-        help="glove-50, or a file with a word and its numbers on each line (GloVe, word2vec), or a zip of one.",
+        help="glove-50, or made (204 words, to try things out), or a file with a word and its numbers on each line, or a zip of one.",
     )
     return option(takes_talk(command))
 
