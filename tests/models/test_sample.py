@@ -144,5 +144,5 @@ def test_what_cannot_write_is_refused() -> None:
     ],
 )
 def test_numbers_out_of_range_are_refused(numbers: dict[str, float], least: int) -> None:
-    with pytest.raises(ValueError, match=f"count: 1 or more, longest: {least} or more, temperature: 0 or more, were wanted, not"):
+    with pytest.raises(ModelError, match=f"count: 1 or more, longest: {least} or more, temperature: 0 or more, were wanted, not"):
         sample_texts(made(), **numbers)  # type: ignore[arg-type]

@@ -14,15 +14,15 @@ LINES = {line.name: line for line in NAMES_BATCHES.lines}
 
 
 def desk(line: str, folder: Path, **settings: Any) -> Desk:
-    small = {"once": False, "hidden": 4, "epochs": 1, "validation": 250, **settings}
+    small = {"hidden": 4, "epochs": 1, **settings}
     return Desk(line, {**LINES[line].resolved(True, {}), **small}, 0, folder / line)
 
 
 def test_the_rate_with_the_lowest_loss_on_held_out_names_is_chosen(tmp_path: Path) -> None:
-    rate, losses = choose(desk("batch-10", tmp_path), 10, (1e-6, 0.02, 1e-5), 2)
+    rate, losses = choose(desk("batch-10", tmp_path, once=False, validation=300), 10, (1e-6, 0.02, 1e-5), 2)
     assert rate == 0.02 and losses[1] == min(losses) and len(set(losses)) == 3
     tried = [Run.open(path).record["settings"] for path in sorted((tmp_path / "shared-0").iterdir())]
-    assert {(one["validation"], one["split"], one["keep"]) for one in tried} == {(250, "", "last")}, "no test name plays a part"
+    assert {(one["validation"], one["split"], one["keep"]) for one in tried} == {(300, "", "last")}, "no test name plays a part"
 
 
 def test_then_all_training_names_are_learned_and_the_test_names_give_the_curve(tmp_path: Path) -> None:
@@ -69,12 +69,12 @@ def test_sentences_say_what_the_numbers_are() -> None:
     tried = LINES["batch-1"].settings["rates"]
     found = {
         "batch-1": answer("batch-1", tried[0], None),
-        "batch-10": answer("batch-10", 7.0, 1.5),
-        "batch-30": answer("batch-30", 7.0, -0.5),
+        "batch-10": answer("batch-10", LINES["batch-10"].settings["rates"][1], 1.5),
+        "batch-30": answer("batch-30", LINES["batch-30"].settings["rates"][2], -0.5),
     }
     told = tell(found).findings
     assert "batch-10 1.5 points behind batch-1 and batch-30 0.5 points ahead of batch-1" in told[0]
-    assert f"batch-1 {tried[0]:g} of" in told[1] and told[1].count("the smallest or largest of them") == 3
+    assert f"batch-1 {tried[0]:g} of" in told[1] and told[1].count("(the smallest or largest with 1 of 1 seeds)") == 2
     assert "10.0 times as fast with batch-10 and 30.0 times as fast with batch-30" in told[2]
     assert "the test loss is lowest after epoch 1 of 2, 0.500, and ends at 0.600" in told[3]
     assert "error is lowest after epoch 2, 20.0%, and ends at 20.0%, the training error at 10.0%" in told[3]

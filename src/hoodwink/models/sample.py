@@ -24,7 +24,7 @@ def sample_texts(
 
     temperature: logits are divided by it, so 0.5 dares less and 2 more; 0 takes the most probable letter each time. start: what each text
     begins with. longest: letters at most, the start among them. Text k of a seed is the same however many are asked for; chance is drawn on
-    the CPU, so that a GPU writes the same. ModelError for a network that does not write, ValueError for numbers out of range.
+    the CPU, so that a GPU writes the same. ModelError for a network that does not write and for numbers out of range.
     """
     model.card.need("generate")
     reader = model.card.reader
@@ -33,7 +33,7 @@ def sample_texts(
     begun = reader.alphabet.encode(_known(start, reader))
     least = max(1, len(begun))
     if count < 1 or longest < least or not 0 <= temperature < math.inf:
-        raise ValueError(
+        raise ModelError(
             f"count: 1 or more, longest: {least} or more, temperature: 0 or more, were wanted, not {count}, {longest} and {temperature:g}"
         )
     indices = torch.tensor([[reader.begin, *begun]], device=model.device).expand(count, -1)

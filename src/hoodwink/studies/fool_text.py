@@ -127,7 +127,7 @@ _TWEETS = {
     "kinds": "neighbours,typos,lookalikes",
 }
 _QUICK = {
-    "names": {"data": "made-names", "validation": 60, "epochs": 2, "hidden": 24, "texts": 20, "changes": 2, "queries": 2000},
+    "names": {"data": "made-names", "epochs": 2, "hidden": 24, "texts": 20, "changes": 2, "queries": 2000},
     "tweets": {
         "data": "made-tweets",
         "vectors": "made",
@@ -141,7 +141,7 @@ _QUICK = {
     },
 }
 _TRAINED = {
-    "names": {"validation": 2000, "epochs": 15, "hidden": 128, "rate": 0.003},
+    "names": {"epochs": 15, "hidden": 128, "rate": 0.003},
     "tweets": {"validation": 2000, "epochs": 10, "hidden": 64, "rate": 0.002},
 }
 _WAYS = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hoodwink.texts.tokens import split_words
 
 BEGIN, END = "\x02", "\x03"  # stand in no text
+SHORTEST = 3  # letters of a word that is counted
 REPEATED, WORDS, COPIED, NEW, LENGTH = "repeated", "known words", "copied", "new texts", "letters"
 
 
@@ -72,9 +73,14 @@ def sequences(text: str, length: int) -> Iterator[str]:
     return (text[k : k + length] for k in range(len(text) - length + 1))
 
 
+def words(text: str) -> list[str]:
+    """Its words of SHORTEST letters or more, lower case; shorter ones are hit upon by chance."""
+    return [word for word in split_words(text) if len(word) >= SHORTEST and word.isalpha()]
+
+
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What a network could have copied: texts, their words, and their sequences of so many letters."""
+    """What a network could have copied: texts, their `words`, and their sequences of so many letters."""
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -84,8 +90,8 @@ class Learned:
     @classmethod
     def of(cls, texts: Sequence[str], length: int) -> Learned:
         """Of the texts that it learned."""
-        words = frozenset(word for text in texts for word in split_words(text))
-        return cls(frozenset(texts), words, frozenset(piece for text in texts for piece in sequences(text, length)), length)
+        found = frozenset(word for text in texts for word in words(text))
+        return cls(frozenset(texts), found, frozenset(piece for text in texts for piece in sequences(text, length)), length)
 
 
 def repeated(texts: Iterable[str], length: int) -> float:
@@ -97,11 +103,10 @@ def repeated(texts: Iterable[str], length: int) -> float:
 
 def habits(texts: Sequence[str], learned: Learned, length: int) -> dict[str, float]:
     """How texts are written: their repeated sequences of `length` letters, and what of them was learned, as shares; letters of a text."""
-    words = [word for text in texts for word in split_words(text)]
     pieces = [piece for text in texts for piece in sequences(text, learned.length)]
     return {
         REPEATED: repeated(texts, length),
-        WORDS: _among(words, learned.words),
+        WORDS: _among([word for text in texts for word in words(text)], learned.words),
         COPIED: _among(pieces, learned.pieces),
         NEW: 1 - _among(texts, learned.texts),
         LENGTH: sum(map(len, texts)) / len(texts),

@@ -80,11 +80,14 @@ def _rates(answers: Mapping[str, Answer]) -> str:
     told = []
     for line, answer in answers.items():
         chosen, tried = answer.all(RATE), answer.settings["rates"]
-        edge = "" if any(min(tried) < rate < max(tried) for rate in chosen) else ", the smallest or largest of them"
-        told.append(
-            f"{line} {', '.join(f'{rate:g}' for rate in dict.fromkeys(chosen))} of {', '.join(f'{rate:g}' for rate in tried)}{edge}"
-        )
+        at_edge = sum(rate in (min(tried), max(tried)) for rate in chosen)
+        edge = f" (the smallest or largest with {at_edge} of {len(chosen)} seeds)" if at_edge else ""
+        told.append(f"{line} {_list(sorted(set(chosen)))} of {_list(tried)}{edge}")
     return f"The rates that do best on held-out names, of those that were tried: {'; '.join(told)}."
+
+
+def _list(rates: Sequence[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in rates)
 
 
 def _seconds(answers: Mapping[str, Answer]) -> str:
@@ -129,7 +132,7 @@ def _table(answers: Mapping[str, Answer]) -> Table:
         (
             line,
             ", ".join(f"{rate:g}: {loss:.3f}" for rate, loss in zip(answer.settings["rates"], answer.mean_series(HELD), strict=True)),
-            ", ".join(f"{rate:g}" for rate in dict.fromkeys(answer.all(RATE))),
+            _list(sorted(set(answer.all(RATE)))),
             f"{100 * answer.mean(RIGHT):.1f} +- {100 * answer.spread(RIGHT):.1f}",
             f"{answer.mean(LOSS):.3f}",
             f"{answer.mean(EPOCH):.1f}",
@@ -147,6 +150,10 @@ _SETTINGS = {
     "once": False,
     "hidden": 200,
     "layers": 1,
+    "width": 0,
+    "fixed": True,
+    "dropout": 0.0,
+    "schedule": "constant",
     "optimiser": "adam",
     "validation": 2_000,
     "epochs": 5,
@@ -180,12 +187,12 @@ NAMES_BATCHES = Study(
         "14,035 from the beginning. The test names are asked after each epoch for the curves; nothing is chosen by them, and the last epoch counts."
     ),
     lines=(
-        _line(1, "One name at a time, 14,035 steps an epoch; its rate chosen after one epoch.", 6.0, 1),
+        _line(1, "One name at a time, 14,035 steps an epoch; its rate chosen after one epoch.", 5.0, 1),
         _line(10, "Ten at a time, 1,404 steps an epoch; its rate chosen after two epochs.", 1.5, 2),
         _line(
             30,
             "Thirty at a time, 468 steps an epoch; its rate chosen after three epochs.",
-            1.2,
+            1.0,
             3,
             (Mark(measure=BEHIND, floor=WITHIN, lower=True),),
         ),

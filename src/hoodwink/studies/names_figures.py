@@ -17,7 +17,7 @@ LSTMS = {(layers, hidden): f"lstm-{layers}-{hidden}" for layers in LAYERS for hi
 SHOWN = LSTMS[1, 128]  # the line that others are set beside
 FLOOR = 0.83
 RIGHT, EACH, REPEATED, NEW = "test accuracy", "mean over languages", "accuracy on repeated names", "accuracy on new names"
-SHARE = "share of repeated names"
+SHARE, MEMORY = "share of repeated names", "repeated names that memory alone gets right"
 _MET = {REPEATED: "repeated names", NEW: "new names", RIGHT: "all names"}
 
 
@@ -88,7 +88,8 @@ def matrix_of(line: str, answers: Mapping[str, Answer]) -> Figure:
             matrix.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color="white" if share > 55 else "black")
         matrix.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
         matrix.set_yticks(range(len(names)), names, fontsize=8)
-        matrix.set(xlabel="taken for", ylabel="language", title=f"{line}: names of each language in %")
+        matrix.set(xlabel="taken for", ylabel="language")
+        matrix.set_title(f"{line}: names of each language in %", fontsize=10)
         for k, which in enumerate((line, "better")):
             found = answers[which].mean_series("accuracy by language")
             rows = [row + 0.4 * k - 0.2 for row in range(len(names))]
@@ -97,7 +98,9 @@ def matrix_of(line: str, answers: Mapping[str, Answer]) -> Figure:
         bars.plot([], [], "--", color="#777777", linewidth=1, label="mean over languages")
         bars.set_yticks(range(len(names)), [f"{names[row]} ({counts[k].sum() // seeds:,})" for row, k in enumerate(order)], fontsize=8)
         bars.set_ylim(len(names) - 0.5, -0.5)
-        name(bars, "right in %", "", "By language, most frequent first (test names)")
+        bars.set_xlim(0, 100)
+        name(bars, "right in % (in brackets: test names)", "", legend=False)
+        bars.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
     return Figure(
         "confusion",
         "What the names of each language are taken for, and how many of each are right; shares of 1 % or more have a number.",

@@ -29,6 +29,7 @@ from hoodwink.studies.scratch_fooling import SCRATCH_FOOLING
 from hoodwink.studies.scratch_hidden import SCRATCH_HIDDEN
 from hoodwink.studies.scratch_linear import SCRATCH_LINEAR
 from hoodwink.studies.size import SIZE
+from hoodwink.studies.text_generator import TEXT_GENERATOR
 from hoodwink.studies.tweets_bag import TWEETS_BAG
 from hoodwink.studies.tweets_rnn import TWEETS_RNN
 from hoodwink.studies.words import WORDS
@@ -62,6 +63,7 @@ STUDIES: dict[str, Study] = {
         TWEETS_BAG,
         TWEETS_RNN,
         WORDS,
+        TEXT_GENERATOR,
         FOOL_TEXT,
     )
 }

@@ -1,17 +1,17 @@
-"""What the study of written texts shows: perplexity by epoch, habits by temperature, and samples."""
+"""What the study of written texts shows and says: perplexity by epoch, habits by temperature, and samples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hoodwink.studies.draw import COLOURS, curve, name, page, reference
 from hoodwink.studies.found import Answer, Figure, Table
-from hoodwink.studies.letter_counts import COPIED, LENGTH, NEW, REPEATED, WORDS
+from hoodwink.studies.letter_counts import COPIED, LENGTH, NEW, REPEATED, SHORTEST, WORDS
 
 TEST, HELD, TRAINING = "test perplexity", "held-out perplexity", "training perplexity"
 SINGLE, PAIRS = "perplexity of single letters", "perplexity of letter pairs"
-KNOWN, REAL, SAMPLES = "perplexity by letters known", "real texts", "samples"
+KNOWN, REAL, SAMPLES, CHANCE = "perplexity by letters known", "real texts", "samples", "probability of the text"
 WRITERS = ("source", "longer", "better")
 HABITS = (REPEATED, WORDS, COPIED, NEW, LENGTH)
 _ROOM = 110  # letters of a sample in the figure
@@ -31,7 +31,7 @@ def labels(settings: Mapping[str, Any]) -> dict[str, str]:
     """What the habits are called."""
     return {
         REPEATED: f"{settings['repeats']}-letter sequences that repeat",
-        WORDS: "words that were learned",
+        WORDS: f"words of {SHORTEST} letters or more that were learned",
         COPIED: f"{settings['copies']}-letter sequences that were learned",
         NEW: "texts that were not learned",
         LENGTH: "letters of a text",
@@ -64,9 +64,10 @@ def curves(answers: Mapping[str, Answer]) -> Figure:
 def _perplexities(panel: Any, answers: Mapping[str, Answer]) -> None:
     for colour, line in enumerate(WRITERS):
         epochs = range(1, answers[line].settings["epochs"] + 1)
-        curve(panel, epochs, answers[line].series(HELD), line, colour, marker="o", markersize=3)
+        alone = {"markersize": 8, "fillstyle": "none"} if len(epochs) == 1 else {"markersize": 3}
+        curve(panel, epochs, answers[line].series(HELD), line, colour, marker="o", **alone)
     known = answers["counts"].series(KNOWN)[0]
-    best = min(range(len(known)), key=known.__getitem__)
+    best = _lowest(known)
     for label, value in (("single letters", known[0]), ("letter pairs", known[1]), (f"{best} letters before known", known[best])):
         panel.axhline(value, color="#777777", linestyle="--", linewidth=1.0)
         panel.annotate(label, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8, color="#555555")
@@ -76,13 +77,13 @@ def _perplexities(panel: Any, answers: Mapping[str, Answer]) -> None:
     panel.minorticks_off()
     panel.set_xticks(range(1, max(answers[line].settings["epochs"] for line in WRITERS) + 1))
     name(panel, "epoch", "perplexity of a letter, held-out texts", "Perplexity (dashed: counts, on the test texts)", legend=False)
-    panel.legend(fontsize=8, frameon=False, loc="center right")
+    panel.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.92))
 
 
 def samples_of_one(answer: Answer) -> Figure:
     """The one text and what is written of it; private, for it is somebody's."""
     rows = [("the text", answer.picture("text")[0])]
-    rows += [(f"{at:g}", text) for at in answer.settings["temperatures"] for text in answer.picture(f"{at:g}")]
+    rows += [(f"at {at:g}", text) for at in answer.settings["temperatures"] for text in answer.picture(f"{at:g}")]
     with page(1, 1, width=11.5, height=0.3 + 0.2 * len(rows)) as figure:
         panel = figure.panels[0]
         panel.set_axis_off()
@@ -98,8 +99,11 @@ def samples_of_one(answer: Answer) -> Figure:
 
 def one_text_table(answer: Answer) -> Table:
     """How often the text itself is written."""
-    rows = [(f"{at:g}", f"{answer.mean(itself(at)):.0%}", f"{answer.mean(away(at)):.1f}") for at in answer.settings["temperatures"]]
-    return Table("One text learned by heart", ("temperature", "samples that are the text", "letters away"), rows)
+    rows = [
+        (f"{at:g}", f"{answer.mean(itself(at)):.0%}", f"{answer.mean_series(CHANCE)[k]:.2%}", f"{answer.mean(away(at)):.1f}")
+        for k, at in enumerate(answer.settings["temperatures"])
+    ]
+    return Table("One text learned by heart", ("temperature", "samples that are the text", "its probability", "letters away"), rows)
 
 
 def habit_table(answers: Mapping[str, Answer]) -> Table:
@@ -123,8 +127,70 @@ def sample_table(answers: Mapping[str, Answer]) -> Table:
     """Samples of the first seed, side by side."""
     shown = [answers[line].series(SAMPLES)[0] for line in ("source", "better")]
     rows = [
-        (at, *(found[at][k] if k < len(found[at]) else "" for found in shown))
+        (at, *("".join(found.get(at, [])[k : k + 1]) for found in shown))
         for at in shown[0]
-        for k in range(max(len(found[at]) for found in shown))
+        for k in range(max(len(found.get(at, [])) for found in shown))
     ]
     return Table("Samples", ("temperature", "source", "better"), rows)
+
+
+def said(answers: Mapping[str, Answer]) -> list[str]:
+    """What the numbers say."""
+    return [_by_heart(answers["one-text"]), *_guesses(answers), *_writing(answers["better"], answers["counts"].series(REAL)[0])]
+
+
+def _by_heart(answer: Answer) -> str:
+    chances = answer.mean_series(CHANCE)
+    each = [f"{answer.mean(itself(at)):.0%} at {at:g} ({chances[k]:.1%})" for k, at in enumerate(answer.settings["temperatures"])]
+    return (
+        f"One text of {answer.mean('letters of the text'):.0f} letters, read {answer.settings['steps']} times: so many of the samples are that "
+        f"text, letter by letter, at each temperature (in brackets its probability, the product of those of its letters): {', '.join(each)}."
+    )
+
+
+def _guesses(answers: Mapping[str, Answer]) -> list[str]:
+    known, better = answers["counts"].series(KNOWN)[0], answers["better"]
+    found, best = {line: answers[line].mean(TEST) for line in WRITERS}, _lowest(known)
+    epochs = {line: answers[line].settings["epochs"] for line in WRITERS}
+    each = [f"{line} {found[line]:.2f} after {epochs[line]} epoch{'s' * (epochs[line] > 1)}" for line in WRITERS]
+    held, learned = better.mean_series(HELD), better.mean_series(TRAINING)
+    low = _lowest(held)
+
+    def under(value: float) -> str:
+        return ", ".join(line for line in WRITERS if found[line] < value) or "none of them"
+
+    return [
+        (
+            f"Perplexity of a letter of the test texts, as if so many were equally probable: {', '.join(each)}. Who only counted letters has "
+            f"{known[0]:.2f}, who counted pairs {known[1]:.2f}; below that is {under(known[1])}. Of the counts those with "
+            f"{best} letter{'s' * (best != 1)} before the next one do best, {known[best]:.2f}; below that is {under(known[best])}."
+        ),
+        (
+            f"better: the held-out perplexity goes from {held[0]:.2f} after the first epoch to its lowest, {held[low]:.2f}, after epoch {low + 1}; "
+            f"after the last it is {held[-1]:.2f}, that of the texts being learned {learned[-1]:.2f}."
+        ),
+    ]
+
+
+def _writing(better: Answer, real: Mapping[str, float]) -> list[str]:
+    at = better.settings["temperatures"]
+    found = {measure: better.mean_series(measure) for measure in HABITS}
+    near = {measure: at[_lowest([abs(value - real[measure]) for value in found[measure]])] for measure in HABITS}
+    both = {measure: f"{found[measure][0]:.1%} at {at[0]:g} and {found[measure][-1]:.1%} at {at[-1]:g}" for measure in HABITS}
+    most = max(found[COPIED])
+    return [
+        (
+            f"Of the {better.settings['repeats']}-letter sequences that better writes {both[REPEATED]} stood in the same text before, of its "
+            f"words (of {SHORTEST} letters or more) {both[WORDS]} were learned; for people's texts it is {real[REPEATED]:.1%} and {real[WORDS]:.1%}. Nearest to these come, of "
+            f"the temperatures tried, {near[REPEATED]:g} for repeats and {near[WORDS]:g} for words."
+        ),
+        (
+            f"At each temperature {min(found[NEW]):.1%} or more of the texts that better writes are none that it learned. Of its sequences of "
+            f"{better.settings['copies']} letters at most {most:.1%}, at {at[found[COPIED].index(most)]:g}, stand in a text that it learned; of "
+            f"those of people's texts {real[COPIED]:.1%}."
+        ),
+    ]
+
+
+def _lowest(values: Sequence[float]) -> int:
+    return min(range(len(values)), key=values.__getitem__)

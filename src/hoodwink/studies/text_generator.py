@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,24 +24,24 @@ from hoodwink.studies.found import Answer, Found, Story
 from hoodwink.studies.letter_counts import Counts, Learned, habits, perplexities
 from hoodwink.studies.record import Line, Mark, Study
 from hoodwink.studies.text_figures import (
+    CHANCE,
     HABITS,
     HELD,
+    KNOWN,
     PAIRS,
-    SHOWN,
+    REAL,
+    SAMPLES,
     SINGLE,
     TEST,
-    TRAINED,
     TRAINING,
-    WRITTEN,
     away,
     curves,
+    habit_table,
     itself,
-    names_of,
-    number_table,
     one_text_table,
+    said,
     sample_table,
     samples_of_one,
-    said,
 )
 from hoodwink.texts.edits import letter_distance
 from hoodwink.texts.tokens import split_words
@@ -51,7 +50,7 @@ from hoodwink.training.recipes import find_recipe
 from hoodwink.training.run import history
 from hoodwink.training.texts import make_input
 
-CLIP = 130  # letters of a sample that is shown
+SHOWN, CLIP = 2, 130  # samples of each temperature that are shown, and letters of each
 RECIPE = find_recipe("text-generator")
 _NAMES = re.compile(r"(@|https?://|www\.)\S+")
 _ODD = re.compile(r"[^ -Z^-~]")  # not ASCII, or what would make a link
@@ -59,28 +58,26 @@ _ODD = re.compile(r"[^ -Z^-~]")  # not ASCII, or what would make a link
 
 @dataclass(frozen=True)
 class Sides:
-    """The texts as the network reads them. learned, held, test: of the class that is written; every: of all classes and splits."""
+    """The texts as the network reads them. learned, test: of the class that is written; every: of all classes and splits."""
 
     learned: tuple[str, ...]
-    held: tuple[str, ...]
     test: tuple[str, ...]
     every: tuple[str, ...]
     given: TextInput
 
 
 def load_sides(desk: Desk) -> Sides:
-    """The texts of a line, held out as the training does it."""
+    """The texts of a line, those left out that the training holds out."""
     recipe = RECIPE.changed({key: desk[key] for key in ("data", "only", "validation")})
     train, test = (load_texts(f"{recipe.data}:{split}", tell=desk.say) for split in ("train", "test"))
     chosen, asked = only(train, recipe.reading.only), only(test, recipe.reading.only)
     given = make_input(recipe.reading, chosen.texts, None, True)
-    learned, held = parted(recipe, torch.zeros(len(chosen), dtype=torch.int64), 1, seed=0)
+    learned, _ = parted(recipe, torch.zeros(len(chosen), dtype=torch.int64), 1, seed=0)
 
     def read(texts: Sequence[str]) -> tuple[str, ...]:
         return tuple("".join(given.reader.read(text)) for text in texts)
 
-    out = () if held is None else chosen.take(held.tolist()).texts
-    return Sides(read(chosen.take(learned.tolist()).texts), read(out), read(asked.texts), read(train.texts + test.texts), given)
+    return Sides(read(chosen.take(learned.tolist()).texts), read(asked.texts), read(train.texts + test.texts), given)
 
 
 def by_heart(desk: Desk, text: str, given: TextInput) -> tuple[Model, list[float]]:
@@ -103,6 +100,15 @@ def by_heart(desk: Desk, text: str, given: TextInput) -> tuple[Model, list[float
     return Model(network, card, device=desk.device), losses
 
 
+@torch.no_grad()
+def chance(model: Model, text: str, temperature: float) -> float:
+    """The probability that a text is written: the product of those of its letters and of the end."""
+    encoded = model.encode(text)
+    logits = model.outputs(encoded[:, :-1])[0].double()
+    logits[:, [0, int(encoded[0, 0])]] = -torch.inf  # padding and beginning are never drawn
+    return float((logits / temperature).log_softmax(1).gather(1, encoded[0, 1:, None]).sum().exp())
+
+
 def one_text(desk: Desk) -> Found:
     sides = load_sides(desk)
     text = [one for one in sides.learned if len(one) >= desk["least"]][desk.seed]
@@ -111,9 +117,13 @@ def one_text(desk: Desk) -> Found:
     for at in desk["temperatures"]:
         # What is drawn: p(x) proportional to exp(logit(x) / temperature).
         written = sample_texts(model, desk["samples"], temperature=at, seed=desk.seed)
-        values |= {_itself(at): fmean(one == text for one in written), _away(at): fmean(letter_distance(one, text) for one in written)}
+        values |= {itself(at): fmean(one == text for one in written), away(at): fmean(letter_distance(one, text) for one in written)}
         kept[f"{at:g}"] = np.array(written[:3])
-    return Found(values, series={"loss": losses}, pictures={"text": np.array([text]), **kept})
+    return Found(
+        values,
+        series={"loss": losses, CHANCE: [chance(model, text, at) for at in desk["temperatures"]]},
+        pictures={"text": np.array([text]), **kept},
+    )
 
 
 def counted(desk: Desk) -> Found:
@@ -122,7 +132,7 @@ def counted(desk: Desk) -> Found:
     found = perplexities(counts, sides.test)
     names = [SINGLE, PAIRS, *(f"perplexity with {m} letters before known" for m in range(2, desk["context"] + 1))]
     real = habits(sides.test, Learned.of(sides.learned, desk["copies"]), desk["repeats"])
-    return Found(dict(zip(names, found, strict=False)), series={"perplexity by letters known": found, "real texts": real})
+    return Found(dict(zip(names, found, strict=False)), series={KNOWN: found, REAL: real})
 
 
 def trained(desk: Desk) -> Found:
@@ -142,12 +152,12 @@ def trained(desk: Desk) -> Found:
         written = sample_texts(model, desk["samples"], temperature=at, seed=desk.seed)
         found.append(habits([one.strip() for one in written], learned, desk["repeats"]))
         shown[f"{at:g}"] = [published(one) for one in written if tuple(split_words(one)) not in secret][:SHOWN]
-    series = {measure: [one[measure] for one in found] for measure in (REPEATED, WORDS, COPIED, NEW, LENGTH)}
+    series = {measure: [one[measure] for one in found] for measure in HABITS}
     perplexity = {
         HELD: [math.exp(epoch.validation_loss) for epoch in epochs if epoch.validation_loss is not None],
-        "training perplexity": [math.exp(epoch.loss) for epoch in epochs],
+        TRAINING: [math.exp(epoch.loss) for epoch in epochs],
     }
-    return Found(values, {"seconds of training": result["seconds"]}, {**perplexity, **series, "samples": shown})
+    return Found(values, {"seconds of training": result["seconds"]}, {**perplexity, **series, SAMPLES: shown})
 
 
 def published(text: str) -> str:
@@ -160,9 +170,81 @@ def run(desk: Desk) -> Found:
     return {"one-text": one_text, "counts": counted}.get(desk.line, trained)(desk)
 
 
-def _itself(at: float) -> str:
-    return f"the text itself at {at:g}"
+def tell(answers: Mapping[str, Answer]) -> Story:
+    heart = answers["one-text"]
+    return Story(
+        said(answers), [curves(answers), samples_of_one(heart)], [one_text_table(heart), habit_table(answers), sample_table(answers)]
+    )
 
 
-def _away(at: float) -> str:
-    return f"letters away at {at:g}"
+_DATA = {"data": "tweets", "only": "positive", "validation": 500}
+_WRITING = {"samples": 200, "temperatures": (0.2, 0.5, 0.8, 1.0, 1.5, 2.0, 5.0), "repeats": 4, "copies": 12}
+_ADAM = {"optimiser": "adam", "rate": 0.004, "schedule": "constant", "batch": 32, "epochs": 1}
+_SOURCE = {"recipe": RECIPE.name} | _DATA | {"hidden": 64, "width": 0, "grouping": "buckets"} | _ADAM | _WRITING
+_LONGER = _SOURCE | {"epochs": 10, "schedule": "cosine"}
+_FEW = {"data": "made-tweets", "validation": 40}
+_QUICK = _FEW | {"hidden": 32, "samples": 20, "temperatures": (0.5, 1.0, 2.0)}
+
+TEXT_GENERATOR = Study(
+    name="text-generator",
+    question="What does a network write that has learned which letter comes next?",
+    help=(
+        "A GRU reads a text letter by letter, from a sign for its beginning, and says after each letter how probable each next one is, or the "
+        "end. It learns by teacher forcing: it always reads the text's own letters, whatever it would have written itself. To write, a "
+        "letter is drawn from what it says and read as the next one, until the end is drawn. Logits are divided by the temperature first: "
+        "below 1 the probable letters become more so, above 1 all become more alike.\n\n"
+        "First one text is learned by heart. Then come the positive tweets: of the 16,000 tweets to learn from about half, 500 of them held "
+        "out, and of the 4,000 others for the test. The perplexity is exp of the mean of -log p of each next letter: who guesses among n "
+        "equal letters has n. To compare with, the same is asked of counts: of how often each letter comes, and how often behind the letters "
+        "before it, up to five, where what is rare leans on fewer letters (Witten and Bell 1991).\n\n"
+        "How a network writes is measured by what repeats within a text and by what of it stands in the texts that were learned: words, "
+        "sequences of 12 letters, whole texts; the same of people's texts stands beside it. Tweets are not shown, they are other people's. "
+        "Samples are the network's own; those that are a tweet word for word are left out, and so is what follows an @ or begins an address, "
+        "which a network may know by heart. Signs that are not ASCII are shown as ?."
+    ),
+    lines=(
+        Line(
+            name="one-text",
+            help="The source's first part: 64 hidden numbers, one-hot letters, one tweet read again and again, Adam at 0.005.",
+            settings=_DATA
+            | {"least": 40, "hidden": 64, "width": 0, "rate": 0.005, "steps": 300}
+            | {"samples": 50, "temperatures": (0.8, 1.0, 1.5, 2.0, 5.0)},
+            quick=_FEW | {"least": 20, "steps": 120, "samples": 5},
+            marks=(Mark(measure=itself(0.8), floor=0.8),),
+            minutes=0.2,
+        ),
+        Line(
+            name="counts",
+            help="To compare with: counts of letters, and how people write.",
+            settings=_DATA | {"context": 5, "repeats": 4, "copies": 12},
+            quick=_FEW,
+            fixed=True,
+            minutes=0.2,
+        ),
+        Line(
+            name="source",
+            help="The source: 64 hidden numbers, one-hot letters, Adam at 0.004, batches of 32, one epoch.",
+            settings=_SOURCE,
+            quick=_QUICK,
+            marks=(Mark(measure=TEST, floor=15.0, lower=True),),
+            minutes=0.3,
+        ),
+        Line(
+            name="longer",
+            help="The same network for 10 epochs, the rate falling to 0 along a cosine.",
+            settings=_LONGER,
+            quick=_QUICK | {"epochs": 2},
+            minutes=1.5,
+        ),
+        Line(
+            name="better",
+            help="As longer, with 256 hidden numbers, and 64 numbers for each letter, which are learned.",
+            settings=_LONGER | {"hidden": 256, "width": 64},
+            quick=_QUICK | {"width": 16, "epochs": 3},
+            marks=(Mark(measure=TEST, floor=6.2, lower=True),),
+            minutes=4.5,
+        ),
+    ),
+    run=run,
+    tell=tell,
+)

@@ -33,6 +33,7 @@ from hoodwink.training.recipes import Recipe, RecipeError, find_recipe
 from hoodwink.training.updates import classify, penalised
 
 DEFAULT_OUT = "hoodwink-train"
+_SAID = ("help", "minutes", "score")  # what is said of a recipe; the weights do not depend on it
 SAVED = 20.0  # seconds between two states; a kill costs no more
 
 
@@ -111,9 +112,9 @@ def history(run: Run) -> list[Epoch]:
 def _resumed(out: Path, recipe: Recipe) -> Run:
     """The run that is there, if it is of this very recipe."""
     run = Run.open(out)
-    known = run.record.get("settings")
-    if known != json.loads(json.dumps(recipe.to_json())):
-        other = [name for name, value in recipe.to_json().items() if not known or json.loads(json.dumps(value)) != known.get(name)]
+    known, wanted = run.record.get("settings") or {}, json.loads(json.dumps(recipe.to_json()))
+    other = [name for name, value in wanted.items() if name not in _SAID and value != known.get(name)]
+    if other:
         raise RunError(f"{one_line(out)}: a run of other settings is there ({', '.join(other[:5])}); name another folder with --out")
     return run
 
