@@ -42,16 +42,18 @@ def fool_text(
     method: str = "fewest",
     queries: int = EXACT,
     seed: int = 0,
+    changer: Changer | None = None,
 ) -> Reworded:
     """Change as few letters of a text (or words, if that is what the network reads) as makes the network call it `target`.
 
     text: itself, or a Path of its file. target: a class by name or index; None: any other label. confidence: at least, in (0, 1); without
     one the label alone counts. most: changes at most. kinds: what may stand for a word (see `WordEdits`). method: "fewest" (what the
-    gradient promises, then all texts of so many changes while these are at most `queries`), or, to compare with, "greedy" and "random".
+    gradient promises, then all texts of so many changes while these are at most `queries`), or, to compare with, "greedy" and "random". changer: of
+    these kinds, where many texts share one.
     Raises RewordError, ModelError, ClassError, TextError.
     """
     job = _prepare(text, model, Asked(None, None, confidence, most, kinds, method, queries, seed), target)
-    return _search(*job)
+    return _search(*job, changer)
 
 
 def fool_text_into(
@@ -62,7 +64,7 @@ def fool_text_into(
     given = {"confidence": None, "most": MOST, "kinds": KINDS, "method": "fewest", "queries": EXACT, "seed": 0, **options}
     job = _prepare(text, model, Asked(None, None, **given), target)
     run = Run.create(directory, record_of(job[0].content, job[1], job[3], model, arguments), force=force)
-    return keep(run, _search(*job))
+    return keep(run, _search(*job, None))
 
 
 def search(
@@ -120,10 +122,10 @@ def _prepare(text: str | Path | Text, model: Model, asked: Asked, target: str | 
     return source, before, model, asked
 
 
-def _search(source: Text, before: Verdict, model: Model, asked: Asked) -> Reworded:
+def _search(source: Text, before: Verdict, model: Model, asked: Asked, changer: Changer | None) -> Reworded:
     begun = time.perf_counter()
-    changes = Changes.of(model, asked.kinds)
-    space = Changer(model, changes).of(source.content)
+    changer = changer or Changer(model, Changes.of(model, asked.kinds))
+    space = changer.of(source.content)
     if asked.target is None:
         goal = not_named(before.label_index, asked.confidence)
     else:
@@ -143,7 +145,7 @@ def _search(source: Text, before: Verdict, model: Model, asked: Asked) -> Reword
         found_after=found.found_after,
         gradients=found.gradients,
         seconds=time.perf_counter() - begun,
-        changes=changes,
+        changes=changer.changes,
         asked=asked,
         model=model,
     )

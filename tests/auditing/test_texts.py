@@ -14,6 +14,7 @@ from hoodwink.evidence.verify import verify
 from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.model import Model
 from hoodwink.runs import EVENTS, MANIFEST, RunError
+from hoodwink.texts.read import TextError
 from text_models import of_letters, of_words
 
 NAMES = ("Abe", "Dab", "Ceda", "Bead", "Ecad", "Cab", "\u9673", "Deb")
@@ -114,6 +115,13 @@ def test_a_file_that_was_altered_does_not_hold(entry: dict[str, object], said: s
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (check,) = verify(run.directory, model=model).checks
     assert check.status == "does not hold" and said in check.why
+
+
+def test_a_slip_in_the_kinds_is_said_before_anything_is_done(tmp_path: Path) -> None:
+    data = TextSet("days", None, ("my day was great",), np.array([1]), ("negative", "positive"))
+    with pytest.raises(TextError, match="kinds: of neighbours, typos, lookalikes were wanted, not typo"):
+        audit_texts(of_words(), data, settings=TextSettings(kinds=("typo",)), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_figures_by_hand() -> None:

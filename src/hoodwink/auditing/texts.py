@@ -13,12 +13,12 @@ from hoodwink.auditing.records import AuditError
 from hoodwink.data.texts import TextSet
 from hoodwink.evidence.record import first_record
 from hoodwink.evidence.text_audits import FOOLED, Fallen, pack, text_audit_html
-from hoodwink.models.changes import Changes
+from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.model import Model
 from hoodwink.rewording import EXACT, fool_text
 from hoodwink.runs import EVENTS, Run, RunError, one_line, sha256_bytes
 from hoodwink.texts.edits import KINDS
-from hoodwink.texts.read import TextError, make_text
+from hoodwink.texts.read import make_text
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def audit_texts(
     labels = match_labels(data.labels, data.classes, model.classes)
     if labels is None:
         raise AuditError(f"{data.name}: texts with labels were wanted, these have none; name a csv with the columns text and label")
+    changer = Changer(model, Changes.of(model, settings.kinds))
     record = _record(model, data, settings, arguments)
     run = _resumed(Path(out), record) if resume else Run.create(out, record, force=force)
     if run.finished:
@@ -99,7 +100,7 @@ def audit_texts(
     done = _done(run)
     for index, text in enumerate(data.texts):
         if index not in done:
-            done[index] = attack_one(model, index, text, int(labels[index]), settings)
+            done[index] = attack_one(model, changer, index, text, int(labels[index]), settings)
             run.event(text=done[index].__dict__)
         if watch is not None:
             watch(len(done), len(data))
@@ -107,20 +108,20 @@ def audit_texts(
     return run
 
 
-def attack_one(model: Model, index: int, text: str, label: int, settings: TextSettings) -> Seen:
-    """Fool one text, if the network reads it rightly."""
-    try:
-        found = fool_text(
-            make_text(text),
-            model=model,
-            most=settings.changes,
-            kinds=settings.kinds,
-            method=settings.method,
-            queries=settings.queries,
-            seed=settings.seed,
-        )
-    except (TextError, ValueError):  # nothing of it can be read
+def attack_one(model: Model, changer: Changer, index: int, text: str, label: int, settings: TextSettings) -> Seen:
+    """Fool one text, if the network reads it rightly. changer: made once for many texts."""
+    if changer.changes.unit == "letters" and not model.card.reader.read(text):
         return Seen(index, label, False, 0)
+    found = fool_text(
+        make_text(text),
+        model=model,
+        most=settings.changes,
+        kinds=settings.kinds,
+        method=settings.method,
+        queries=settings.queries,
+        seed=settings.seed,
+        changer=changer,
+    )
     size = len(text.strip()) if found.changes.unit == "letters" else len(text.split())
     if found.before.label_index != label:
         return Seen(index, label, False, size)

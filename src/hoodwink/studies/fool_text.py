@@ -8,6 +8,7 @@ import numpy as np
 
 from hoodwink.auditing.texts import Seen, TextSettings, attack_one, figures, table
 from hoodwink.data.texts import load_texts
+from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.load import load_model
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import COLOURS, curve, name, page
@@ -23,9 +24,9 @@ def run(desk: Desk) -> Found:
     model = load_model(trained.directory)
     data = load_texts(f"{desk['data']}:{desk['split']}", limit=desk["texts"])
     settings = TextSettings(desk["changes"], tuple(desk["kinds"].split(",")), desk["method"], desk["queries"], desk.seed)
-    seen = []
+    changer, seen = Changer(model, Changes.of(model, settings.kinds)), []
     for index, (text, label) in enumerate(zip(data.texts, np.asarray(data.labels).tolist(), strict=True)):
-        seen.append(attack_one(model, index, text, label, settings))
+        seen.append(attack_one(model, changer, index, text, label, settings))
         desk.say(f"{desk.line}, seed {desk.seed}: text {index + 1} of {len(data)}")
     found, rows = figures(seen), table(seen, desk["changes"])
     fooled = [one for one in seen if one.fooled is not None]
