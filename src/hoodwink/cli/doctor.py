@@ -39,6 +39,8 @@ EXTRAS = {
     "tensorboard": {"tensorboard": "tensorboard"},
     "text": {"pyarrow": "pyarrow"},
     "studies": {"scikit-learn": "sklearn", "scikit-image": "skimage"},
+    "search": {"faiss-cpu": "faiss"},
+    "lance": {"lancedb": "lancedb"},
     "test": {"pytest": "pytest", "hypothesis": "hypothesis", "scikit-image": "skimage", "scikit-learn": "sklearn"},
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

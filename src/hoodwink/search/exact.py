@@ -1,0 +1,133 @@
+"""Exact search: every embedding compared with the question, in chunks; and the file of embeddings that lies beside an index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoodwink.search.store import Floats, Halves, Ids, SearchError, Storage, unit
+
+CHUNK = 4096
+ROWS, IDS = "rows.f16", "ids.npy"
+
+
+class Whole:
+    """Answers as `Index` does, by reading the whole store for each question."""
+
+    built = None
+    note = "every embedding is read for each question"
+
+    def __init__(self, store: Storage, why: str = "") -> None:
+        self._store = store
+        self.note += f": {why}" if why else ""
+
+    def query(self, vectors: Any, k: int) -> tuple[Ids, Floats]:
+        """See `Index`."""
+        return exact(self._store.rows(CHUNK), questions(vectors, k, self._store.card.dimension), k)
+
+    def recall(self, k: int = 20, sample: int = 200) -> float:
+        """1: nothing is missed."""
+        return 1.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Rows:
+    """The embeddings as a store keeps them, in one file. It is read, not mapped: what was read does not stay in this process's memory."""
+
+    def __init__(self, folder: Path, dimension: int) -> None:
+        ids: Ids = np.load(folder / IDS)
+        self._order = np.argsort(ids)
+        self._stored, self.ids, self._dimension = ids, ids[self._order], dimension
+        self._file = open(folder / ROWS, "rb", buffering=0)  # noqa: SIM115
+        if os.fstat(self._file.fileno()).st_size != 2 * dimension * len(ids):
+            self.close()
+            raise ValueError("the embeddings are cut short")
+
+    @classmethod
+    def copied(cls, store: Storage, folder: Path) -> Rows:
+        """Write the two files from a store."""
+        ids = [np.empty(0, np.int64)]
+        with open(folder / ROWS, "wb") as file:
+            for some, halves in store.rows(CHUNK):
+                file.write(halves.tobytes())
+                ids.append(some)
+        np.save(folder / IDS, np.concatenate(ids))
+        return cls(folder, store.card.dimension)
+
+    def take(self, ids: Ids) -> Floats:
+        """The unit vectors n x D of ids that are there, in their order."""
+        places, width = self._order[np.searchsorted(self.ids, ids)].tolist(), 2 * self._dimension
+        out = np.empty((len(places), self._dimension), np.float32)
+        for at in range(0, len(places), CHUNK):
+            data = b"".join([self._read(width, place * width) for place in places[at : at + CHUNK]])
+            out[at : at + CHUNK] = units(self._halves(data))
+        return out
+
+    def chunks(self) -> Iterator[tuple[Ids, Halves]]:
+        """All ids and embeddings in the order of the file."""
+        width = 2 * self._dimension
+        for at in range(0, len(self._stored), CHUNK):
+            some = self._stored[at : at + CHUNK]
+            yield some, self._halves(self._read(len(some) * width, at * width))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _halves(self, data: bytes) -> Halves:
+        return np.frombuffer(data, np.float16).reshape(-1, self._dimension)
+
+    def _read(self, size: int, at: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, at)
+        self._file.seek(at)
+        return self._file.read(size) or b""
+
+
+def exact(chunks: Iterable[tuple[Ids, Halves]], queries: Floats, k: int) -> tuple[Ids, Floats]:
+    """The k best of all rows, N x min(k, rows), by cosine and then by id, for unit vectors N x D."""
+    ids, cosines = [np.empty(0, np.int64)] * len(queries), [np.empty(0, np.float32)] * len(queries)
+    floor = np.full(len(queries), -np.inf, np.float32)  # the last of the best so far
+    for some, halves in chunks:
+        found = queries @ units(halves).T  # N x n
+        reach = found >= floor[:, None]
+        for at in np.flatnonzero(reach.any(axis=1)):
+            names, values = np.concatenate([ids[at], some[reach[at]]]), np.concatenate([cosines[at], found[at][reach[at]]])
+            ids[at], cosines[at] = best(names, values, k)
+            if len(ids[at]) == k:
+                floor[at] = cosines[at][-1]
+    width = min((len(one) for one in ids), default=0)
+    return np.array(ids, np.int64).reshape(len(queries), width), np.array(cosines, np.float32).reshape(len(queries), width)
+
+
+def best(ids: Ids, cosines: Floats, k: int) -> tuple[Ids, Floats]:
+    """The k of the largest cosines, the smaller id first where they are equal."""
+    order = np.lexsort((ids, -cosines))[:k]
+    return ids[order], cosines[order]
+
+
+def units(halves: Halves) -> Floats:
+    """Kept embeddings n x D at length one: float16 leaves them within 0.1 % of it."""
+    rows = halves.astype(np.float32)
+    rows /= np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
+    return rows
+
+
+def questions(vectors: Any, k: int, dimension: int) -> Floats:
+    """Embeddings N x D to ask with, at length one; SearchError for another shape, no direction, k < 1."""
+    shape = np.shape(vectors)
+    if len(shape) != 2 or shape[1] != dimension:
+        came = " x ".join(map(str, shape)) or "a number"
+        raise SearchError(f"query: embeddings N x {dimension} were wanted, {came} came; embed with the store's own model")
+    if k < 1:
+        raise SearchError(f"k: 1 or more was wanted, not {k}")
+    queries, good = unit(vectors)
+    if not good.all():
+        raise SearchError("query: embeddings with a direction were wanted, one is zero or not finite; ask with another picture")
+    return queries

@@ -1,0 +1,392 @@
+"""The store of image search: the files, what they hold and their embeddings, in one SQLite file; it is the truth, the index is made from it."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hoodwink.runs import one_line, reason
+
+DATABASE, FORMAT = "search.db", 1
+LANCE = "lance:"
+WAIT = 60.0  # seconds that a writer waits for the others
+_PAGE = 8192  # bytes: a page of 4096 holds one embedding of 1280 dimensions and wastes a third
+_ASKED = 500  # ids in one question, below every build's bound on variables
+_TABLES = (  # the vectors apart: what only asks for files does not read them
+    "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    (
+        "CREATE TABLE IF NOT EXISTS pictures (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, "
+        "sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL)"
+    ),
+    "CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS contents ON pictures (sha256)",
+    "CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON pictures BEGIN DELETE FROM vectors WHERE id = OLD.id; END",
+)
+
+Ids = np.ndarray[Any, np.dtype[np.int64]]
+Halves = np.ndarray[Any, np.dtype[np.float16]]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class SearchError(ValueError):
+    """A store or an index that cannot be had as asked; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A picture's file as it was when it was read: size in bytes, mtime in nanoseconds, SHA-256 of its bytes."""
+
+    path: str
+    size: int
+    mtime: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoreCard:
+    """Whose embeddings a store holds: the model's name, the SHA-256 of its weights, the layer ("": the model's own), their dimension."""
+
+    model: str
+    weights_sha256: str
+    dimension: int
+    layer: str = ""
+    format: int = FORMAT
+
+
+class Storage(Protocol):
+    """What the index and the folders ask of a store."""
+
+    card: StoreCard
+    place: Path | None  # the folder that an index may lie in; None where the store is on no disk of this machine
+
+    def add(self, files: Sequence[File], vectors: Any) -> None:
+        """Keep embeddings N x D of N files, all or none; what was kept of these paths goes. They become unit vectors in float16."""
+
+    def moved(self, pairs: Sequence[tuple[str, File]]) -> None:
+        """Each file takes the row of an old path with the same content; the old path may be its own: then its size and time are new."""
+
+    def copied(self, files: Sequence[File]) -> None:
+        """Each file gets the embedding of another with the same content; one whose content is not there is left alone."""
+
+    def remove(self, paths: Sequence[str]) -> int:
+        """Forget paths; returns how many were there."""
+
+    def known(self) -> dict[str, File]:
+        """The files by their paths."""
+
+    def files(self, ids: Iterable[int]) -> dict[int, File]:
+        """The files of some ids; ids that are gone are left out."""
+
+    def ids(self) -> Ids:
+        """All ids in rising order. An id is never used twice, by no store, and its embedding never changes."""
+
+    def rows(self, chunk: int = 4096) -> Iterator[tuple[Ids, Halves]]:
+        """All ids (n) and embeddings (n x D), at most `chunk` at a time, in any order."""
+
+    def vectors(self, ids: Sequence[int] | Ids) -> Floats:
+        """The embeddings N x D of some ids in their order; SearchError if one is gone."""
+
+    def stamp(self) -> str:
+        """Another one after each commit: what was made from the store under this stamp is up to date."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+    def __len__(self) -> int: ...
+
+
+def open_store(
+    where: str | Path,
+    *,
+    model: str | None = None,
+    weights_sha256: str | None = None,
+    dimension: int | None = None,
+    layer: str | None = None,
+) -> Storage:
+    """Open the store in a folder, or the LanceDB one of "lance:DIR"; the arguments are those of `Store.open`."""
+    asked: dict[str, Any] = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer}
+    if str(where).startswith(LANCE):
+        from hoodwink.search.lance import LanceStore
+
+        return LanceStore.open(str(where), **asked)
+    return Store.open(where, **asked)
+
+
+class Store:
+    """Pictures and their embeddings in FOLDER/search.db, on a disk of this machine.
+
+    Several processes may read and write it at once. What was committed is on the disk, whatever happens to the process or the machine.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, place: Path, card: StoreCard) -> None:
+        self.place: Path | None = place
+        self.card = card
+        self._connection = connection
+        self._name = one_line(place / DATABASE)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        model: str | None = None,
+        weights_sha256: str | None = None,
+        dimension: int | None = None,
+        layer: str | None = None,
+    ) -> Store:
+        """Open a folder's store, or make it if model, weights_sha256 and dimension are all given.
+
+        Raises SearchError for a store of other embeddings than asked, of a newer format, for none, and for a file that is no store.
+        """
+        folder = Path(folder)
+        asked = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer}
+        card = new_card(folder, asked, (folder / DATABASE).is_file())
+        try:
+            if card is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(folder / DATABASE, timeout=WAIT, isolation_level=None)
+        except OSError as error:
+            raise SearchError(f"{one_line(folder)}: no store can be had there: {reason(error)}; name another folder") from error
+        except sqlite3.Error as error:
+            raise SearchError(f"{one_line(folder)}: no store can be had there: {one_line(error)}; name another folder") from error
+        try:
+            found = _begin(connection, card)
+            check_card(folder, found, asked)
+        except sqlite3.Error as error:
+            connection.close()
+            raise SearchError(f"{one_line(folder / DATABASE)}: a store was wanted, this is none: {one_line(error)}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, folder, StoreCard(**found))
+
+    def add(self, files: Sequence[File], vectors: Any) -> None:
+        """See `Storage`."""
+        halves = unit_halves(files, vectors, self.card.dimension)
+        if files:
+            with self._write() as cursor:
+                for file, vector in zip(files, halves, strict=True):
+                    _put(cursor, file, vector.tobytes())
+
+    def moved(self, pairs: Sequence[tuple[str, File]]) -> None:
+        """See `Storage`; the id stays."""
+        with self._write() as cursor:
+            for source, file in pairs:
+                row = cursor.execute("SELECT id FROM pictures WHERE path = ? AND sha256 = ?", (source, file.sha256)).fetchone()
+                if row is not None:
+                    cursor.execute("DELETE FROM pictures WHERE path = ? AND id != ?", (file.path, *row))
+                    values = (file.path, file.size, file.mtime, *row)
+                    cursor.execute("UPDATE pictures SET path = ?, size = ?, mtime = ? WHERE id = ?", values)
+
+    def copied(self, files: Sequence[File]) -> None:
+        """See `Storage`."""
+        with self._write() as cursor:
+            # All are read before one is written: two files may have changed names.
+            query = "SELECT vector FROM pictures JOIN vectors USING (id) WHERE sha256 = ? LIMIT 1"
+            found = [(file, cursor.execute(query, (file.sha256,)).fetchone()) for file in files]
+            for file, row in found:
+                if row is not None:
+                    _put(cursor, file, row[0])
+
+    def remove(self, paths: Sequence[str]) -> int:
+        """See `Storage`."""
+        with self._write() as cursor:
+            return sum(cursor.execute("DELETE FROM pictures WHERE path = ?", (path,)).rowcount for path in paths)
+
+    def known(self) -> dict[str, File]:
+        """See `Storage`."""
+        return {row[0]: File(*row) for row in self._ask("SELECT path, size, mtime, sha256 FROM pictures")}
+
+    def files(self, ids: Iterable[int]) -> dict[int, File]:
+        """See `Storage`."""
+        rows = self._of("SELECT id, path, size, mtime, sha256 FROM pictures", ids)
+        return {row[0]: File(*row[1:]) for row in rows}
+
+    def ids(self) -> Ids:
+        """See `Storage`."""
+        return np.fromiter((row[0] for row in self._ask("SELECT id FROM pictures ORDER BY id")), np.int64)
+
+    def rows(self, chunk: int = 4096) -> Iterator[tuple[Ids, Halves]]:
+        """See `Storage`; in rising order of the ids."""
+        last = 0
+        while True:  # a question a chunk: a long one would keep the log of changes from being folded in
+            found = list(self._ask("SELECT id, vector FROM vectors WHERE id > ? ORDER BY id LIMIT ?", last, chunk))
+            if not found:
+                return
+            last = found[-1][0]
+            yield np.array([row[0] for row in found], np.int64), self._joined(row[1] for row in found)
+
+    def vectors(self, ids: Sequence[int] | Ids) -> Floats:
+        """See `Storage`."""
+        found = dict(self._of("SELECT id, vector FROM vectors", ids))
+        return pick_vectors(ids, found, self._joined)
+
+    def stamp(self) -> str:
+        """See `Storage`."""
+        return str(next(self._ask("SELECT value FROM meta WHERE name = 'stamp'"))[0])
+
+    def close(self) -> None:
+        """See `Storage`."""
+        self._connection.close()
+
+    def __len__(self) -> int:
+        return int(next(self._ask("SELECT count(*) FROM pictures"))[0])
+
+    def _joined(self, blobs: Iterable[bytes]) -> Halves:
+        return np.frombuffer(b"".join(blobs), np.float16).reshape(-1, self.card.dimension)
+
+    def _of(self, query: str, ids: Iterable[int]) -> Iterator[Any]:
+        asked = [int(one) for one in ids]
+        for at in range(0, len(asked), _ASKED):
+            part = asked[at : at + _ASKED]
+            yield from self._ask(f"{query} WHERE id IN ({', '.join('?' * len(part))})", *part)
+
+    def _ask(self, query: str, *values: Any) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.Error as error:
+            raise SearchError(f"{self._name}: cannot be read: {one_line(error)}; put back a copy, or index into another folder") from error
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Cursor]:
+        """One transaction; the stamp is another after it if it changed anything."""
+        try:
+            with _transaction(self._connection) as cursor:
+                before = self._connection.total_changes
+                yield cursor
+                if self._connection.total_changes > before:
+                    cursor.execute("UPDATE meta SET value = ? WHERE name = 'stamp'", (_new_stamp(),))
+        except sqlite3.Error as error:
+            raise SearchError(f"{self._name}: cannot be written: {one_line(error)}; what was committed before is kept") from error
+
+
+def new_card(where: str | Path, asked: Mapping[str, Any], there: bool) -> StoreCard | None:
+    """The card that a new store would get; None where too little is asked to make one. SearchError where there is none to open then."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    if {"model", "weights_sha256", "dimension"} <= given.keys():
+        if int(given["dimension"]) < 1:
+            raise SearchError(f"dimension: 1 or more was wanted, not {given['dimension']}; give the length of the model's embeddings")
+        return StoreCard(**given)
+    if not there:
+        raise SearchError(
+            f"{one_line(where)}: a store was wanted, there is none: name another folder, or make it with hoodwink search index"
+        )
+    return None
+
+
+def check_card(where: str | Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise SearchError where a store is of a newer format, or holds other embeddings than asked for; None asks for nothing."""
+    if found["format"] > FORMAT:
+        raise SearchError(
+            f"{one_line(where)}: a store of format {FORMAT} was wanted, this is of {found['format']}, from a newer Hoodwink: install that one"
+        )
+    for name, value in asked.items():
+        if value is not None and value != found[name]:
+            said = name.replace("_sha256", "").replace("_", " ")
+            raise SearchError(
+                f"{one_line(where)}: embeddings of {said} {one_line(value)} were wanted, this store holds those of {one_line(found[name])}; "
+                f"ask with model {one_line(found['model'])}, or name another folder"
+            )
+
+
+def unit_halves(files: Sequence[File], vectors: Any, dimension: int) -> Halves:
+    """Embeddings N x D as unit vectors in float16; SearchError where they are of another shape, not finite or zero."""
+    array = np.asarray(vectors, dtype=np.float32) if len(files) else np.empty((0, dimension), np.float32)
+    if array.shape != (len(files), dimension):
+        came = " x ".join(map(str, array.shape)) or "one number"
+        raise SearchError(f"vectors: {len(files)} x {dimension} were wanted, {came} came; embed with the store's own model")
+    units, good = unit(array)
+    if not good.all():
+        name = one_line(files[int(np.argmin(good))].path)
+        raise SearchError(f"{name}: an embedding with a direction was wanted, this one is zero or not finite; leave that picture out")
+    return units.astype(np.float16)
+
+
+def unit(vectors: Any) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Rows N x D at length one, float32, and which of them have a direction: finite and not zero."""
+    array = np.asarray(vectors, dtype=np.float64)
+    size = np.abs(array).max(axis=1, initial=0.0)
+    good = np.isfinite(array).all(axis=1) & (size > 0)
+    array = array / np.where(good, size, 1)[:, None]  # the squares of huge and of tiny numbers leave the range
+    norm = np.sqrt(np.einsum("nd,nd->n", array, array))
+    return (array / np.where(good, norm, 1)[:, None]).astype(np.float32), good
+
+
+def pick_vectors(ids: Sequence[int] | Ids, found: Mapping[int, Any], joined: Any) -> Floats:
+    """The found vectors in the order of their ids; SearchError for one that was not found."""
+    gone = [int(one) for one in ids if int(one) not in found]
+    if gone:
+        raise SearchError(
+            f"vectors: {len(gone)} of {len(ids)} ids are not in the store, the first is {gone[0]}; ask again, or take `ids()`"
+        )
+    return np.asarray(joined(found[int(one)] for one in ids), dtype=np.float32)
+
+
+def _begin(connection: sqlite3.Connection, card: StoreCard | None) -> dict[str, Any]:
+    """Set the connection up, make the tables of a new store, and return the card's fields."""
+    connection.execute("PRAGMA synchronous = FULL")
+    if card is not None and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
+        _patiently(connection, "PRAGMA journal_mode = WAL")
+        with _transaction(connection) as cursor:
+            for statement in _TABLES:
+                cursor.execute(statement)
+            values = [*asdict(card).items(), ("stamp", _new_stamp())]
+            cursor.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in values])
+    found = _meta(connection)
+    if not {field.name for field in fields(StoreCard)} <= found.keys():
+        raise sqlite3.DatabaseError("it does not say whose embeddings it holds")
+    return {field.name: (int if field.name in ("dimension", "format") else str)(found[field.name]) for field in fields(StoreCard)}
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """The lock is taken at the beginning: a transaction that begins by reading cannot be finished when another writes meanwhile."""
+    _patiently(connection, "BEGIN IMMEDIATE")
+    try:
+        yield connection.cursor()
+        _patiently(connection, "COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute a statement that others may be in the way of: not every lock waits for `timeout`."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) and "busy" not in str(error):
+                raise
+            if time.monotonic() > until:
+                raise SearchError(f"store: another process has been writing for {WAIT:.0f} s; wait for it, or end it") from error
+            time.sleep(0.02)
+
+
+def _put(cursor: sqlite3.Cursor, file: File, vector: bytes) -> None:
+    cursor.execute("DELETE FROM pictures WHERE path = ?", (file.path,))
+    # The time, so that a store put back from a copy, or made anew, does not give an index other pictures under the ids that it knows.
+    query = "INSERT INTO pictures SELECT max(?, coalesce(max(id), 0) + 1), ?, ?, ?, ? FROM pictures"
+    cursor.execute(query, (time.time_ns(), file.path, file.sha256, file.size, file.mtime))
+    cursor.execute("INSERT INTO vectors VALUES (?, ?)", (cursor.lastrowid, vector))
+
+
+def _meta(connection: sqlite3.Connection) -> dict[str, Any]:
+    return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+
+
+def _new_stamp() -> str:
+    """No counter: a store put back from a copy would count to the same numbers with other pictures."""
+    return secrets.token_hex(8)

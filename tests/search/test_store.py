@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hoodwink.search.store import DATABASE, File, SearchError, Storage, Store, open_store, unit
+
+SCRIPT = Path(__file__).with_name("writing.py")
+Open = Callable[..., Storage]
+KEPT = 2**-11  # the relative rounding of float16
+
+
+def file(path: str, content: str = "a", at: int = 0) -> File:
+    return File(path, at, at, content * 64)
+
+
+def vectors(*values: float) -> Any:
+    """Directions in the first two dimensions, by their angle."""
+    out = np.zeros((len(values), 16))
+    out[:, 0], out[:, 1] = np.cos(values), np.sin(values)
+    return out
+
+
+def held(store: Storage) -> dict[str, np.ndarray[Any, Any]]:
+    """Each path's embedding, by way of the ids."""
+    ids = store.ids()
+    named = store.files(ids)
+    return {named[int(one)].path: row for one, row in zip(ids, store.vectors(ids), strict=True)}
+
+
+# what was added is there
+
+
+def test_an_embedding_is_kept_as_a_unit_vector_of_float16(store: Storage) -> None:
+    given = np.random.default_rng(0).standard_normal((5, 16)) * np.array([1e-30, 1e-3, 1, 1e4, 1e30])[:, None]
+    store.add([file(f"/{at}", "abcde"[at]) for at in range(5)], given)
+    wanted = (given / np.linalg.norm(given, axis=1, keepdims=True)).astype(np.float32).astype(np.float16)
+    found = held(store)
+    assert [found[f"/{at}"].tobytes() for at in range(5)] == [row.astype(np.float32).tobytes() for row in wanted]
+
+
+def test_files_come_back_as_they_were_given(store: Storage, reopen: Open) -> None:
+    names = ["/it's", '/"quoted"', "/a;b -- c", "/%_", "/ein Bär 🐻", "/\\", "/line\nend", "/" + "x" * 3000]
+    files = [File(name, 2**53 + 1, 1_700_000_000_123_456_789 + at, f"{at:064x}") for at, name in enumerate(names)]
+    store.add(files, np.ones((len(files), 16)))
+    again = reopen()
+    assert again.known() == {one.path: one for one in files} and len(again) == len(files)
+    assert sorted(again.files(again.ids()).values(), key=lambda one: one.mtime) == files
+    assert again.remove(names) == len(names) and again.known() == {}
+
+
+def test_rows_come_in_chunks_each_once(store: Storage, filled: Callable[..., Any]) -> None:
+    filled(store, 50)
+    chunks = list(store.rows(7))
+    assert all(len(ids) == len(rows) <= 7 and rows.dtype == np.float16 for ids, rows in chunks)
+    ids = np.concatenate([ids for ids, _ in chunks])
+    assert sorted(ids.tolist()) == store.ids().tolist() and len(set(ids.tolist())) == 50
+    np.testing.assert_array_equal(np.concatenate([rows for _, rows in chunks]).astype(np.float32), store.vectors(ids))
+
+
+def test_vectors_come_in_the_order_asked_for_more_than_one_question_long(store: Storage, filled: Callable[..., Any]) -> None:
+    given = filled(store, 1200)
+    ids = store.ids()[::-1]
+    wanted = [unit(given[store.files([one])[int(one)].size][None])[0][0] for one in ids[:5]]
+    found = store.vectors(ids)
+    assert found.shape == (1200, 16) and found.dtype == np.float32
+    np.testing.assert_allclose(found[:5], wanted, atol=KEPT)
+    with pytest.raises(SearchError, match="1 of 2 ids are not in the store"):
+        store.vectors([int(ids[0]), 5])
+    assert store.files([5]) == {}
+
+
+def test_an_empty_store(store: Storage) -> None:
+    assert (len(store), store.known(), store.ids().tolist(), list(store.rows()), store.remove(["/none"])) == (0, {}, [], [], 0)
+    stamp = store.stamp()
+    store.add([], np.empty((0, 16)))
+    store.add([], [])
+    store.copied([file("/x")])
+    store.moved([("/none", file("/x"))])
+    assert store.stamp() == stamp and len(store) == 0
+
+
+# a model of it
+
+
+def operations() -> Any:
+    path, content, angle = st.sampled_from("pqrst"), st.sampled_from("abc"), st.integers(0, 30)
+    one = st.tuples(path, content, angle)
+    return st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.lists(one, min_size=1, max_size=4)),
+            st.tuples(st.just("remove"), st.lists(path, max_size=3)),
+            st.tuples(st.just("copied"), st.lists(st.tuples(path, content), max_size=3, unique_by=lambda pair: pair[0])),
+            st.tuples(st.just("moved"), st.tuples(path, path)),
+        ),
+        max_size=8,
+    )
+
+
+def follow(model: dict[str, tuple[str, set[int]]], name: str, asked: Any) -> None:
+    """What an operation does to a path's content and the embeddings that it may have."""
+    if name == "add":
+        model.update({path: (content, {angle}) for path, content, angle in asked})
+    elif name == "remove":
+        for path in asked:
+            model.pop(path, None)
+    elif name == "copied":
+        there: dict[str, set[int]] = {}
+        for content, angles in model.values():
+            there.setdefault(content, set()).update(angles)
+        model.update({path: (content, there[content]) for path, content in asked if content in there})
+    elif asked[0] in model:
+        model[asked[1]] = model.pop(asked[0])
+
+
+def carry_out(store: Storage, model: dict[str, Any], name: str, asked: Any) -> None:
+    if name == "add":
+        store.add([file(path, content) for path, content, _ in asked], vectors(*(angle / 10 for *_, angle in asked)))
+    elif name == "remove":
+        assert store.remove(asked) == len(set(asked) & model.keys())
+    elif name == "copied":
+        store.copied([file(path, content) for path, content in asked])
+    else:
+        source, target = asked
+        store.moved([(source, file(target, model[source][0] if source in model else "a", at=1))])
+
+
+def walk(where: str, steps: Any) -> None:
+    model: dict[str, Any] = {}
+    with closing(open_store(where, model="m", weights_sha256="ab", dimension=16)) as store:
+        seen: dict[int, bytes] = {}
+        for name, asked in steps:
+            before, stamp = store.known(), store.stamp()
+            carry_out(store, model, name, asked)
+            follow(model, name, asked)
+            assert {path: one.sha256[0] for path, one in store.known().items()} == {path: content for path, (content, _) in model.items()}
+            assert before == store.known() or store.stamp() != stamp
+            for path, row in held(store).items():
+                assert any(np.allclose(row, vectors(angle / 10)[0], atol=2 * KEPT) for angle in model[path][1])
+            for one in store.ids().tolist():  # an id has one embedding for ever
+                assert seen.setdefault(one, store.vectors([one]).tobytes()) == store.vectors([one]).tobytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(operations())
+def test_any_operations_do_what_they_do_to_a_dictionary(steps: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        walk(folder, steps)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(operations())
+def test_any_operations_do_what_they_do_to_a_dictionary_in_lance(steps: Any) -> None:
+    pytest.importorskip("lancedb", reason="lancedb is not installed (pip install 'hoodwink[lance]')")
+    with tempfile.TemporaryDirectory() as folder:
+        walk(f"lance:{folder}/store", steps)
+
+
+def test_two_files_that_changed_names_keep_their_embeddings(store: Storage) -> None:
+    store.add([file("/p", "a"), file("/q", "b")], vectors(0, 1))
+    store.copied([file("/p", "b", 1), file("/q", "a", 1)])
+    found = held(store)
+    np.testing.assert_allclose([found["/p"], found["/q"]], vectors(1, 0), atol=KEPT)
+
+
+def test_a_moved_file_must_have_the_content_and_may_stay_where_it_is(store: Storage) -> None:
+    store.add([file("/p", "a"), file("/q", "b")], vectors(0, 1))
+    store.moved([("/p", file("/x", "b")), ("/q", file("/q", "b", 9))])
+    assert store.known() == {"/p": file("/p", "a"), "/q": file("/q", "b", 9)}
+
+
+def test_an_id_is_not_given_twice_even_if_it_was_the_last(store: Storage) -> None:
+    seen = set()
+    for _ in range(5):
+        store.add([file("/p")], vectors(1))
+        seen.add(int(store.ids()[0]))
+        store.remove(["/p"])
+    assert len(seen) == 5
+
+
+# what cannot be
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.ones((1, 16)), "2 x 16 were wanted, 1 x 16 came"),
+        (np.ones((2, 15)), "2 x 16 were wanted, 2 x 15 came"),
+        (np.ones(16), "2 x 16 were wanted, 16 came"),
+        (1.0, "one number came"),
+        (np.array([[1.0] * 16, [0.0] * 16]), "^/q: .* zero or not finite"),
+        (np.array([[np.nan] * 16, [1.0] * 16]), "^/p: .* zero or not finite"),
+        (np.array([[1.0] * 16, [np.inf] * 16]), "^/q: "),
+    ],
+)
+def test_embeddings_that_cannot_be_kept(store: Storage, given: Any, said: str) -> None:
+    stamp = store.stamp()
+    with pytest.raises(SearchError, match=said):
+        store.add([file("/p", "a"), file("/q", "b")], given)
+    assert len(store) == 0 and store.stamp() == stamp  # all or none
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"model": "other"}, "model other were wanted, this store holds those of tiny"),
+        ({"weights_sha256": "cd"}, "weights cd were wanted"),
+        ({"dimension": 17}, "dimension 17 were wanted, this store holds those of 16"),
+        ({"layer": "pool"}, "layer pool were wanted"),
+    ],
+)
+def test_a_store_of_other_embeddings_is_not_opened(store: Storage, reopen: Open, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(SearchError, match=said) as error:
+        reopen(**asked)
+    assert "\n" not in str(error.value)
+
+
+def test_a_store_says_whose_embeddings_it_holds_without_being_asked(store: Storage, reopen: Open) -> None:
+    again = reopen(model=None, weights_sha256=None, dimension=None)
+    assert again.card == store.card and again.card.dimension == 16 and again.card.model == "tiny"
+
+
+def test_none_to_open_and_none_made(reopen: Open, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match="a store was wanted, there is none"):
+        reopen(weights_sha256=None)
+    with pytest.raises(SearchError, match="dimension: 1 or more"):
+        reopen(dimension=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_newer_format_is_not_opened(tmp_path: Path) -> None:
+    open_store(tmp_path, model="m", weights_sha256="ab", dimension=4).close()
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
+        connection.execute("UPDATE meta SET value = '2' WHERE name = 'format'")
+    with pytest.raises(SearchError, match="a store of format 1 was wanted, this is of 2"):
+        Store.open(tmp_path)
+
+
+@pytest.mark.parametrize("asked", [{}, {"model": "m", "weights_sha256": "ab", "dimension": 4}])
+def test_files_that_are_no_stores(tmp_path: Path, asked: dict[str, Any]) -> None:
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / DATABASE).write_bytes(b"no database at all " * 100)
+    (tmp_path / "other").mkdir()
+    with closing(sqlite3.connect(tmp_path / "other" / DATABASE)) as connection, connection:
+        connection.execute("CREATE TABLE songs (name)")
+    for name in ("text", "other"):
+        before = (tmp_path / name / DATABASE).read_bytes()
+        with pytest.raises(SearchError, match="a store was wanted, this is none") as error:
+            Store.open(tmp_path / name, **asked)
+        assert "\n" not in str(error.value) and (tmp_path / name / DATABASE).read_bytes() == before
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SearchError, match="no store can be had there|there is none"):
+        Store.open(tmp_path / "file", **asked)
+
+
+def test_a_damaged_store_says_so_in_one_line(tmp_path: Path, filled: Callable[..., Any]) -> None:
+    with closing(Store.open(tmp_path, model="m", weights_sha256="ab", dimension=16)) as store:
+        filled(store, 2000)
+    data = bytearray((tmp_path / DATABASE).read_bytes())
+    data[8192 * 3 :] = os.urandom(len(data) - 8192 * 3)
+    (tmp_path / DATABASE).write_bytes(data)
+    with pytest.raises(SearchError) as error, closing(Store.open(tmp_path)) as store:
+        [*store.rows(), store.known()]
+    assert "\n" not in str(error.value)
+
+
+# more than one process, and dead ones
+
+
+def start(where: str, *names: str, batches: int) -> list[subprocess.Popen[str]]:
+    """Processes that begin to write at the same time."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        ready, go = [Path(folder) / name for name in names], Path(folder) / "go"
+        commands = [
+            [sys.executable, str(SCRIPT), where, name, str(batches), str(path), str(go)] for name, path in zip(names, ready, strict=True)
+        ]
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        writers = [subprocess.Popen(command, env=environment, **pipes) for command in commands]
+        until = time.monotonic() + 120
+        while not all(path.exists() for path in ready) and time.monotonic() < until:
+            time.sleep(0.001)
+        go.touch()
+        if len(names) > 1:
+            for writer in writers:
+                writer.wait(120)
+        else:
+            assert writers[0].stdout is not None
+            writers[0].stdout.readline()
+    return writers
+
+
+def batches_in(store: Storage, name: str) -> list[int]:
+    """The batches of a writer that are there; each must be whole, with the embeddings that it was given."""
+    found = held(store)
+    mine = {path: row for path, row in found.items() if path.startswith(f"/{name}/")}
+    numbers = sorted({int(path.rpartition("/")[2].partition("-")[0]) for path in mine})
+    for batch in numbers:
+        for at in range(3):
+            given = np.array([batch % 7 + 1, at + 1, 1, 0]) / np.sqrt((batch % 7 + 1) ** 2 + (at + 1) ** 2 + 1)
+            np.testing.assert_allclose(mine[f"/{name}/{batch}-{at}"], given, atol=2 * KEPT)
+    assert len(mine) == 3 * len(numbers)
+    return numbers
+
+
+def test_two_who_make_and_write_a_store_at_once_lose_nothing(tmp_path: Path, kind: str) -> None:
+    where = f"lance:{tmp_path / 'store'}" if kind == "lance" else str(tmp_path / "store")
+    names, batches = ("one", "two"), 10 if kind == "lance" else 40
+    for writer in start(where, *names, batches=batches):
+        _, said = writer.communicate()
+        assert writer.returncode == 0, said
+    with closing(open_store(where)) as store:
+        assert [batches_in(store, name) for name in names] == [list(range(batches))] * 2
+        assert len(store) == len(store.known()) == (2 * 3 + 1) * batches  # what both wrote is there once
+
+
+def test_who_reads_before_writing_is_not_overtaken(tmp_path: Path) -> None:
+    def other() -> None:
+        with closing(Store.open(tmp_path)) as second:
+            second.add([file("/other", "b")], vectors(1))
+
+    thread = threading.Thread(target=other)
+
+    def slowly() -> Iterator[File]:
+        yield file("/x")
+        thread.start()
+        thread.join(0.2)  # it waits for us: what was read must still hold when it is written
+        yield file("/y")
+
+    with closing(Store.open(tmp_path, model="m", weights_sha256="ab", dimension=16)) as store:
+        store.add([file("/p")], vectors(1))
+        store.copied(slowly())  # type: ignore[arg-type]
+        thread.join()
+        assert set(store.known()) == {"/p", "/x", "/y", "/other"}
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 11))])
+def test_after_a_kill_the_store_holds_what_was_committed(tmp_path: Path, seed: int) -> None:
+    killed(str(tmp_path / "store"), random.Random(seed).uniform(0.01, 0.5))
+
+
+def test_after_a_kill_lance_holds_what_was_committed(tmp_path: Path) -> None:
+    pytest.importorskip("lancedb", reason="lancedb is not installed (pip install 'hoodwink[lance]')")
+    killed(f"lance:{tmp_path / 'store'}", 0.3)
+
+
+def killed(where: str, delay: float) -> None:
+    """Let a process write, kill it, and look at what it left; its first line was read."""
+    (writer,) = start(where, "one", batches=100_000)
+    assert writer.stdout is not None and writer.stderr is not None
+    time.sleep(delay)
+    writer.send_signal(signal.SIGKILL)
+    lines = writer.stdout.readlines()  # `communicate` would lose what `readline` has read ahead
+    said = writer.stderr.read()
+    writer.communicate()
+    assert not said, said
+    printed = [0, *map(int, lines)]
+    with closing(open_store(where)) as store:
+        found = batches_in(store, "one")
+        assert found[: len(printed)] == printed == list(range(len(printed)))
+        assert len(found) - len(printed) <= 1  # it was killed between the commit and the line
+        store.add([file("/next", "n")], [[1, 0, 0, 0]])  # and it goes on
+        assert len(store) == 4 * len(found) + 1
+
+
+def test_a_copy_of_the_database_alone_is_the_store(tmp_path: Path, filled: Callable[..., Any]) -> None:
+    with closing(Store.open(tmp_path / "a", model="m", weights_sha256="ab", dimension=16)) as store:
+        filled(store, 10)
+        stamp = store.stamp()
+    (tmp_path / "b").mkdir()
+    shutil.copy(tmp_path / "a" / DATABASE, tmp_path / "b")
+    with closing(Store.open(tmp_path / "b")) as copy:
+        assert len(copy) == 10 and copy.stamp() == stamp
+
+
+def test_who_reads_sees_what_another_commits(store: Storage, reopen: Open) -> None:
+    other, stamp = reopen(), store.stamp()
+    other.add([file("/p")], vectors(1))
+    assert list(store.known()) == ["/p"] and store.stamp() == other.stamp() != stamp
+
+
+def test_rows_go_on_while_another_writes(store: Storage, reopen: Open, filled: Callable[..., Any]) -> None:
+    filled(store, 40)
+    other, ids = reopen(), set(store.ids().tolist())
+    reading = store.rows(10)
+    found = next(reading)[0].tolist()
+    filled(other, 10, name="q")
+    found += [one for some, _ in reading for one in some.tolist()]
+    assert ids <= set(found) and len(set(found)) == len(found)
+
+
+# unit
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=3, max_size=3).filter(lambda row: max(map(abs, row)) > 1e-300))
+def test_a_unit_vector_has_length_one_and_the_direction(row: list[float]) -> None:
+    (found,), good = unit(np.array([row]))
+    assert good.all() and abs(np.linalg.norm(found.astype(np.float64)) - 1) < 1e-6
+    scale = max(map(abs, row))
+    np.testing.assert_allclose(found * np.linalg.norm(np.array(row) / scale), np.array(row) / scale, atol=1e-6)
+
+
+def test_what_has_no_direction() -> None:
+    found, good = unit(np.array([[0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0], [3.0, 4.0]]))
+    assert good.tolist() == [False, False, False, True]
+    np.testing.assert_allclose(found[3], [0.6, 0.8])
