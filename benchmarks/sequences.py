@@ -43,6 +43,7 @@ from hoodwink.training.updates import classify
 NAMES, ONE_BY_ONE = 14_035, 1_000  # names of an epoch; names that the slow ways are timed on
 QUERIES = 2_000  # of the random search
 FOOLED = 100  # names
+_FEW = 2  # letters: more are proven by asking about all texts with two
 
 
 def main() -> None:
@@ -166,6 +167,8 @@ def fool(repeats: int) -> dict[str, Any]:
             "mean queries": round(statistics.fmean(one.queries for one in results), 1),
             "median seconds": round(statistics.median(one.seconds for one in results), 4),
             "slowest, seconds": round(max(one.seconds for one in results), 3),
+            "slowest of those with two letters or fewer, seconds": round(max(one.seconds for one in fooled if one.count <= _FEW), 3),
+            "with more": sum(one.count > _FEW for one in fooled),
         }
     return found
 

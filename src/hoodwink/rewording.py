@@ -14,7 +14,7 @@ from torch import Tensor
 from hoodwink.attacks.fewest import Fewest, Rank, fewest, greedy_edits, random_edits
 from hoodwink.attacks.objectives import Goal, named, not_named
 from hoodwink.evidence.judge import Verdict, judge
-from hoodwink.evidence.reworded import Asked, Reworded, holds, keep, record_of
+from hoodwink.evidence.reworded import EXACT, MOST, Asked, Reworded, holds, keep, record_of
 from hoodwink.models.changes import Changer, Changes, Space
 from hoodwink.models.model import Model
 from hoodwink.networks.sequences import lengths_of
@@ -23,8 +23,6 @@ from hoodwink.texts.edits import KINDS
 from hoodwink.texts.read import Text, make_text, read_text
 
 METHODS = ("fewest", "greedy", "random")
-MOST = 4  # changes, where nothing else is said
-EXACT = 200_000  # queries that may be spent on all texts of so many changes
 
 
 class RewordError(ValueError):
@@ -61,8 +59,7 @@ def fool_text_into(
 ) -> Reworded:
     """`fool_text` with a run folder: record first, manifest last."""
     target = options.pop("target", None)
-    given = {"confidence": None, "most": MOST, "kinds": KINDS, "method": "fewest", "queries": EXACT, "seed": 0, **options}
-    job = _prepare(text, model, Asked(None, None, **given), target)
+    job = _prepare(text, model, Asked(**options), target)
     run = Run.create(directory, record_of(job[0].content, job[1], job[3], model, arguments), force=force)
     return keep(run, _search(*job, None))
 

@@ -12,10 +12,11 @@ from hoodwink.auditing.naming import match_labels
 from hoodwink.auditing.records import AuditError
 from hoodwink.data.texts import TextSet
 from hoodwink.evidence.record import first_record
+from hoodwink.evidence.reworded import EXACT
 from hoodwink.evidence.text_audits import FOOLED, Fallen, pack, text_audit_html
 from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.model import Model
-from hoodwink.rewording import EXACT, fool_text
+from hoodwink.rewording import fool_text
 from hoodwink.runs import EVENTS, Run, RunError, one_line, sha256_bytes
 from hoodwink.texts.edits import KINDS
 from hoodwink.texts.read import make_text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ def audit_texts_of(task: Task, choice: Choice, talk: Talk) -> None:
 
     from hoodwink.auditing.texts import TextSettings, audit_texts
     from hoodwink.cli.data import fetching
+    from hoodwink.cli.train import stepping
     from hoodwink.data.texts import load_texts
 
     model = choice.load(talk)[0]
@@ -46,7 +46,7 @@ def audit_texts_of(task: Task, choice: Choice, talk: Talk) -> None:
     settings: TextSettings = TextSettings(changes=task.changes, kinds=task.kinds, seed=task.seed)
     words = list(click.get_current_context().obj or ())
     try:
-        with _watching(talk) as watch:
+        with stepping(talk, "texts") as watch:
             run = audit_texts(
                 model, data, settings=settings, out=task.out, resume=task.resume, force=task.force, arguments=words, watch=watch
             )
@@ -87,16 +87,3 @@ def _row(row: Mapping[str, Any]) -> list[str]:
         f"{row['accuracy']:.2%} ({row['standing']} of {row['all']})",
         "exact" if exact else f"at least {row['proven'] / row['all']:.2%}",
     ]
-
-
-@contextmanager
-def _watching(talk: Talk) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal: how many texts are done."""
-    if not talk.lively:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(TextColumn("texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=talk.err, transient=True) as bar:
-        line = bar.add_task("texts", total=None)
-        yield lambda done, total: bar.update(line, completed=done, total=total)

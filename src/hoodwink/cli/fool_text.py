@@ -109,11 +109,12 @@ def _seen(verdict: Verdict) -> str:
 
 
 def _change(result: Reworded) -> str:
-    unit = result.changes.unit.removesuffix("s") if result.count == 1 else result.changes.unit
+    from hoodwink.evidence.wording import changes_in_words
+
     sure = "; fewer cannot do it" if result.minimal else "; that fewer cannot do it is not proven" if result.fooled else ""
     if not result.fooled and result.proven > 0:
         sure = f"; none with {result.proven} or fewer fools"
-    return f"{result.count} {unit}{sure}"
+    return f"{changes_in_words(result.count, result.changes.unit)}{sure}"
 
 
 def _search(result: Reworded) -> str:

@@ -143,15 +143,15 @@ def _watching(recipe: Recipe, talk: Talk) -> Iterator[Watch]:
 
 
 @contextmanager
-def stepping(talk: Talk) -> Iterator[Callable[[int, int], None] | None]:
-    """What moves a bar on a terminal, given the step and how many there are; None where nobody would see it."""
+def stepping(talk: Talk, what: str = "step") -> Iterator[Callable[[int, int], None] | None]:
+    """What moves a bar on a terminal, given the step (or another thing that is counted) and how many there are; None where nobody would see it."""
     if not talk.lively:
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=talk.err, transient=True) as bar:
-        line = bar.add_task("step", total=None)
+    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=talk.err, transient=True) as bar:
+        line = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(line, completed=done, total=total)
 
 

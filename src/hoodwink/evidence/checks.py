@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hoodwink.evidence.judge import Verdict
 from hoodwink.runs import RunError
 
 Status = Literal["holds", "does not hold", "cannot be checked"]
@@ -48,3 +49,18 @@ def value(values: Mapping[str, Any], key: str, kinds: type | tuple[type, ...]) -
     if found is None or (isinstance(found, kinds) and not isinstance(found, bool)):
         return found
     raise RunError(f"run.json: a claim's '{key}' should be {'text' if kinds is str else 'a number'}, it is {found!r}")
+
+
+def wrong_answer(verdict: Verdict, values: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The class that a claim is about, and what is wrong with the network's answer: its label, one that it must not have, its confidence."""
+    target, label, forbidden = (value(values, key, str) for key in ("target", "label", "not"))
+    asked = target or label or verdict.label
+    confidence, threshold = verdict.confidence(asked), value(values, "confidence", (int, float))
+    wrong = []
+    if label is not None and verdict.label != label:
+        wrong.append(f"'{label}' was claimed")
+    if forbidden is not None and verdict.label_index == verdict.classes.find(forbidden):
+        wrong.append(f"it still gets the label '{verdict.label}'")
+    if threshold is not None and confidence < threshold:
+        wrong.append(f"{asked} has confidence {confidence:.4f}, at least {threshold:g} was claimed")
+    return asked, tuple(wrong)

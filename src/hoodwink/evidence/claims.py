@@ -11,7 +11,7 @@ from typing import Any
 from hoodwink.data.load import load
 from hoodwink.data.texts import TextSet, load_texts, only
 from hoodwink.evidence.audits import Felled, holding
-from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value
+from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value, wrong_answer
 from hoodwink.evidence.judge import Verdict, judge
 from hoodwink.evidence.scores import accuracy, perplexity
 from hoodwink.evidence.text_claims import text_audit_claim, text_claim
@@ -212,18 +212,9 @@ def _same_file(picture: Picture, values: Mapping[str, Any]) -> _Findings:
 
 
 def _same_answer(verdict: Verdict, values: Mapping[str, Any]) -> _Findings:
-    target, label, forbidden = (value(values, key, str) for key in ("target", "label", "not"))
-    asked = target or label or verdict.label
-    confidence, threshold = verdict.confidence(asked), value(values, "confidence", (int, float))
-    wrong = []
-    if label is not None and verdict.label != label:
-        wrong.append(f"'{label}' was claimed")
-    if forbidden is not None and verdict.label_index == verdict.classes.find(forbidden):
-        wrong.append(f"it still gets the label '{verdict.label}'")
-    if threshold is not None and confidence < threshold:
-        wrong.append(f"{asked} has confidence {confidence:.4f}, at least {threshold:g} was claimed")
-    measured = {"label": verdict.label, "class": verdict.names[verdict.classes.find(asked)], "confidence": confidence}
-    return _Findings(tuple(wrong), measured=measured)
+    asked, wrong = wrong_answer(verdict, values)
+    measured = {"label": verdict.label, "class": verdict.names[verdict.classes.find(asked)], "confidence": verdict.confidence(asked)}
+    return _Findings(wrong, measured=measured)
 
 
 def _same_distances(picture: Picture, values: Mapping[str, Any], directory: Path) -> _Findings:

@@ -93,7 +93,8 @@ def judge(
     """Say what the network sees in a file.
 
     source: a path, a Picture, or a uint8 array H x W x C, H x W x 1 or H x W; the last two are judged from their encoded
-    PNG bytes; for a network that reads texts, a path or a Text (see `make_text`). at_model_size: the picture is taken as it is, neither resized nor cropped, and must have the network's size.
+    PNG bytes; for a network that reads texts, a path or a Text (see `make_text`). at_model_size: the picture is taken as it is, neither
+    resized nor cropped, and must have the network's size.
     max_pixels: larger pictures are refused before they are decoded. Raises PictureError for what cannot be read and ValueError for a
     size that does not fit.
     """

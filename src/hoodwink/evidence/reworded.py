@@ -14,23 +14,26 @@ from hoodwink.evidence.text_report import text_report_html
 from hoodwink.models.changes import Changes
 from hoodwink.models.model import Model
 from hoodwink.runs import Run
+from hoodwink.texts.edits import KINDS
 from hoodwink.texts.read import text_bytes
 
 ORIGINAL = "original.txt"
+MOST = 4  # changes, where nothing else is said
+EXACT = 200_000  # queries that may be spent on all texts of so many changes
 
 
 @dataclass(frozen=True)
 class Asked:
     """What was asked, resolved: classes by their exact names. most: changes at most; queries: that may be spent on proving."""
 
-    target: str | None
-    avoid: str | None
-    confidence: float | None
-    most: int
-    kinds: tuple[str, ...]
-    method: str
-    queries: int
-    seed: int
+    target: str | None = None
+    avoid: str | None = None
+    confidence: float | None = None
+    most: int = MOST
+    kinds: tuple[str, ...] = KINDS
+    method: str = "fewest"
+    queries: int = EXACT
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)

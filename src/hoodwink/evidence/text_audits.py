@@ -90,7 +90,7 @@ def render_text_audit(record: Mapping[str, Any], fallen: Sequence[Fallen], *, na
     shown = sorted(fallen, key=lambda one: (one.count, one.index))[:SHOWN]
     last = result["table"][-1]
     exact = last["standing"] == last["proven"]
-    headline = f"{_percent(last['accuracy'])} stand when {_changes(last['changes'], unit)} may be changed"
+    headline = f"{_percent(last['accuracy'])} stand when {wording.changes_in_words(last['changes'], unit)} may be changed"
     return render(
         "text_audit.html.j2",
         asset("page.css") + asset("report.css") + asset("text.css"),
@@ -126,7 +126,7 @@ def _summary(record: Mapping[str, Any], last: Mapping[str, Any], exact: bool) ->
 def _row(row: Mapping[str, Any], unit: str) -> dict[str, Any]:
     sure = "exact" if row["standing"] == row["proven"] else f"at least {_percent(row['proven'] / row['all'])} is proven"
     return {
-        "name": "as they are" if row["changes"] == 0 else f"up to {_changes(row['changes'], unit)} changed",
+        "name": "as they are" if row["changes"] == 0 else f"up to {wording.changes_in_words(row['changes'], unit)} changed",
         "share": row["accuracy"],
         "percent": f"{_percent(row['accuracy'])} ({row['standing']:,} of {row['all']:,})",
         "sure": sure,
@@ -144,10 +144,6 @@ def _figures(found: Mapping[str, float], unit: str) -> list[tuple[str, str]]:
 
 def _class(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": row["class"], "texts": row["texts"], "shares": [_percent(one["accuracy"]) for one in row["table"]]}
-
-
-def _changes(count: int, unit: str) -> str:
-    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 def _percent(share: float) -> str:

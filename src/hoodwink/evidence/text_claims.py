@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value
-from hoodwink.evidence.judge import Verdict, judge
+from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value, wrong_answer
+from hoodwink.evidence.judge import judge
 from hoodwink.evidence.text_audits import faults, unpack
+from hoodwink.evidence.wording import changes_in_words
 from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.model import Model
 from hoodwink.runs import RunError
@@ -40,15 +41,11 @@ def text_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mod
         return Check("text", file, name, FAILS, str(error), ("file",))
     original = inside(directory, str(values.get("original")))
     counted = count_again(text, original, values, model)
-    wrong = {**wrong_with(text, verdict, values), "distances": counted.wrong}
+    wrong = {"file": _other_file(text, values), "answer": wrong_answer(verdict, values)[1], "distances": counted.wrong}
     reasons = [reason for found in wrong.values() for reason in found]
     label, share = verdict.top(1)[0]
     unit = (values.get("changes") or {}).get("unit", "letters")
-    many = (
-        ""
-        if counted.count is None or counted.wrong
-        else f"; {counted.count} {unit.removesuffix('s') if counted.count == 1 else unit} changed"
-    )
+    many = "" if counted.count is None or counted.wrong else f"; {changes_in_words(counted.count, unit)} changed"
     least = f", no fewer than {values['proven'] + 1} do" if many and values["proven"] > 0 and not counted.missing else ""
     return Check(
         kind="text",
@@ -90,20 +87,11 @@ def text_audit_claim(file: str, values: Mapping[str, Any], directory: Path, mode
     return Check("text-audit", file, name, FAILS if parts else HOLDS, why, parts, {"texts": different, "holding": different - len(wrong)})
 
 
-def wrong_with(text: Text, verdict: Verdict, values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """What is wrong with a text's file and with the network's answer."""
-    asked = values.get("target") or values.get("label") or verdict.label
-    confidence, least = verdict.confidence(asked), values.get("confidence")
-    file, answer = list[str](), list[str]()
-    if values.get("sha256") not in (None, text.sha256):
-        file.append(f"another file: its SHA-256 is {text.sha256[:12]}..., {str(values['sha256'])[:12]}... was claimed")
-    if values.get("label") not in (None, verdict.label):
-        answer.append(f"'{values['label']}' was claimed")
-    if values.get("not") is not None and verdict.label_index == verdict.classes.find(values["not"]):
-        answer.append(f"it still gets the label '{verdict.label}'")
-    if least is not None and confidence < least:
-        answer.append(f"{asked} has confidence {confidence:.4f}, at least {least:g} was claimed")
-    return {"file": tuple(file), "answer": tuple(answer)}
+def _other_file(text: Text, values: Mapping[str, Any]) -> tuple[str, ...]:
+    claimed = value(values, "sha256", str)
+    if claimed in (None, text.sha256):
+        return ()
+    return (f"another file: its SHA-256 is {text.sha256[:12]}..., {claimed[:12]}... was claimed",)
 
 
 @dataclass(frozen=True)

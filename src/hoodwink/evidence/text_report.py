@@ -66,13 +66,12 @@ def _words(text: str) -> list[str]:
 
 def _summary(result: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     unit, count = result["changes"]["unit"], result["count"]
-    word = unit.removesuffix("s") if count == 1 else unit
     if not result["fooled"]:
         return f"No text with at most {settings['most']} changed {unit} was found that does it; the nearest is shown."
     if result["minimal"]:
         sure = "which is the least there can be" if count == 1 else f"and no text with fewer changed {unit} does it: all were asked"
-        return f"{count} {word} changed, {sure}."
-    return f"{count} {word} changed; that fewer cannot do it is not proven."
+        return f"{wording.changes_in_words(count, unit)} changed, {sure}."
+    return f"{wording.changes_in_words(count, unit)} changed; that fewer cannot do it is not proven."
 
 
 def _rows(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -88,12 +87,8 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Asked for", asked),
         ("Changed", f"{result['count']} {result['changes']['unit']}{proven}"),
         ("Texts asked", f"{result['queries']:,}, {found}"),
-        ("Spent", f"{result['seconds']:.2f} s, {_many(result['gradients'], 'gradient')}"),
+        ("Spent", f"{result['seconds']:.2f} s, {wording.count(result['gradients'], 'gradient')}"),
     ]
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _disguised(parts: list[Piece]) -> list[str]:

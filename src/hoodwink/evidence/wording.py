@@ -84,7 +84,7 @@ def facts(record: Record) -> list[Row]:
         _fact("PSNR", _decibels(found["psnr"]), "higher is closer"),
         _fact("SSIM", f"{found['ssim']:.4f}", "1 is identical"),
         _fact("Gradients", f"{result['gradients']:,}", f"and {result['forwards']:,} forward evaluations"),
-        _fact("Time", _time(result["seconds"]), f"on {record.get('device', 'cpu')}, {_count(record.get('threads', 1), 'thread')}"),
+        _fact("Time", _time(result["seconds"]), f"on {record.get('device', 'cpu')}, {count(record.get('threads', 1), 'thread')}"),
     ]
 
 
@@ -243,11 +243,17 @@ def _percent(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
-def _levels(count: int) -> str:
-    return _count(count, "level")
+def _levels(number: int) -> str:
+    return count(number, "level")
 
 
-def _count(number: int, word: str) -> str:
+def changes_in_words(number: int, unit: str) -> str:
+    """So many letters or words: "1 letter", "2 words"; unit: the plural."""
+    return count(number, unit.removesuffix("s"))
+
+
+def count(number: int, word: str) -> str:
+    """So many of what a word names, which gets an s unless there is one."""
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 

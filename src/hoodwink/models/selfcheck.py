@@ -28,7 +28,7 @@ def check(model: Model) -> None:
         _check_texts(model, model.card.input)
         return
     noise, ramp = probes(model.card.input)
-    encoded = torch.cat([model.encode(noise), model.encode(ramp)])
+    encoded = model.encode_all([noise, ramp])
     _check_twin(model, noise, encoded[:1])
     _check_outputs(model, encoded)
 

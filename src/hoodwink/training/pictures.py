@@ -11,7 +11,7 @@ from hoodwink.data.cards import DataError
 from hoodwink.data.download import Progress
 from hoodwink.data.fetch import Tell
 from hoodwink.data.load import load
-from hoodwink.data.resident import normalised, resident
+from hoodwink.data.resident import Resident, normalised, resident
 from hoodwink.models.card import PictureInput
 from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.material import Material, parted
@@ -36,19 +36,19 @@ def gather_pictures(
     ready = {name: resident(found, device, say=say) for name, found in sets.items()}
     classes = sets["train"].classes
     learned, held = parted(recipe, ready["train"].labels, len(classes), seed=None)
-    whole = PictureFeed(ready["train"], (0.0,), (1.0,))
-    part = whole if len(learned) == len(whole) else whole.part(learned)
-    mean, std = _scale(recipe.input, part.data.pictures)
-    train = PictureFeed(part.data, mean, std, recipe.augmentation)
+    whole = ready["train"]
+    part = whole if len(learned) == len(whole) else Resident(*whole.take(learned))
+    mean, std = _scale(recipe.input, part.pictures)
+    train = PictureFeed(part, mean, std, recipe.augmentation)
     others = {name: PictureFeed(found, mean, std) for name, found in ready.items()}
     validation = others["train"].part(held) if held is not None else others.get(recipe.split)
-    height, width = part.data.pictures.shape[2:]
+    height, width = part.pictures.shape[2:]
 
     def start(network: nn.Module) -> None:
         """A first layer that is set from pictures is set from the first 5,000."""
         initialise = getattr(network, "initialise", None)
         if callable(initialise):
-            initialise(normalised(part.data.pictures[:_FIRST].cpu(), mean, std))
+            initialise(normalised(part.pictures[:_FIRST].cpu(), mean, std))
 
     return Material(
         train,
