@@ -14,7 +14,7 @@ from hoodwink.cli.talk import Talk
 from hoodwink.cli.verbs import Verbs
 
 if TYPE_CHECKING:
-    from hoodwink.models.card import PictureInput, TextInput
+    from hoodwink.models.card import Input, PictureInput
     from hoodwink.models.model import Model
     from hoodwink.models.shapes import Layer
 
@@ -102,17 +102,19 @@ def _is_bare(spec: str) -> bool:
 
 
 def _record(model: Model, talk: Talk) -> dict[str, Any]:
-    from hoodwink.models.card import PictureInput
+    from hoodwink.models.card import NoiseInput, PictureInput
     from hoodwink.models.selfcheck import probes
     from hoodwink.models.shapes import layers
 
     count = sum(parameter.numel() for parameter in model.network.parameters())
     check = {"passed": True, "warnings": talk.warnings}  # one that fails is an error: the network is not loaded
     wanted = model.card.input
-    shape = tuple(model.encode(probes(wanted)[0]).shape[1:]) if isinstance(wanted, PictureInput) else TEXT
-    found = layers(model.network, shape, trained=model.trained, text=shape == TEXT)
+    shape: tuple[int, ...] = (wanted.size,) if isinstance(wanted, NoiseInput) else TEXT
+    if isinstance(wanted, PictureInput):
+        shape = tuple(model.encode(probes(wanted)[0]).shape[1:])
+    found = layers(model.network, shape, trained=model.trained, text=wanted.kind == "text")
     known = {"card": model.card.to_json(brief=True), "classes": len(model.classes), "parameters": count, "self_check": check}
-    return known | {"input": shape, "layers": found}
+    return known | {"takes": wanted.kind, "input": shape, "layers": found}
 
 
 def _network(name: str) -> dict[str, Any]:
@@ -121,9 +123,10 @@ def _network(name: str) -> dict[str, Any]:
 
     row = NETWORKS[name]
     network = row.make()
-    shape = (row.channels, *row.size) if row.size else TEXT
+    shape = (row.channels, *row.size) if row.size else (row.noise,) if row.noise else TEXT
     count = sum(parameter.numel() for parameter in network.parameters())
-    return {"name": name, "parameters": count, "input": shape, "layers": layers(network, shape, text=not row.size)}
+    takes = "picture" if row.size else "noise" if row.noise else "text"
+    return {"name": name, "parameters": count, "takes": takes, "input": shape, "layers": layers(network, shape, text=takes == "text")}
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +157,10 @@ def _show_layers(record: dict[str, Any], talk: Talk) -> None:
     total, trained = sum(one.parameters for one in found), sum(one.trained for one in found)
     talk.show(Padding(listing("layer", "kind", "output", "parameters", "how they come about", rows=rows), (0, 0, 0, 2)), "")
     part = "all of them trained" if trained == total else f"{trained:,} of them trained"
-    taken = "a text of 8 steps" if record["input"] == TEXT else f"a picture of {times(record['input'])} (C x H x W)"
+    sizes = times(record["input"])
+    taken = {"text": f"a text of {sizes} steps", "noise": f"{sizes} numbers", "picture": f"a picture of {sizes} (C x H x W)"}[
+        record["takes"]
+    ]
     talk.show(notes([f"{len(found)} layers, for {taken}: {total:,} parameters, {part}"]))
 
 
@@ -162,7 +168,8 @@ def _show(model: Model, record: dict[str, Any], talk: Talk) -> None:
     from hoodwink.cli.show import facts, heading
 
     card = model.card
-    talk.show(heading(card.name, f"{card.task}, {record['classes']} classes, {record['parameters']:,} parameters"))
+    classes = f"{record['classes']} classes, " if record["classes"] else ""
+    talk.show(heading(card.name, f"{card.task}, {classes}{record['parameters']:,} parameters"))
     rows = {
         "network": _call(card.network),
         "source": card.source,
@@ -182,10 +189,12 @@ def _call(network: dict[str, Any]) -> str:
     return f"{network['name']}({arguments})" if arguments else str(network["name"])
 
 
-def _input(wanted: PictureInput | TextInput) -> dict[str, str]:
+def _input(wanted: Input) -> dict[str, str]:
     """What is done to what the network takes."""
-    from hoodwink.models.card import PictureInput
+    from hoodwink.models.card import NoiseInput, PictureInput
 
+    if isinstance(wanted, NoiseInput):
+        return {"noise": f"{wanted.size} numbers, {'from N(0, 1)' if wanted.draw == 'normal' else 'evenly from [-1, 1]'}"}
     if isinstance(wanted, PictureInput):
         return {"pictures": _preparation(wanted), "mean, std": f"{_numbers(wanted.mean)} and {_numbers(wanted.std)}"}
     known = f"of {wanted.letters!r}" if wanted.unit == "letters" else f"{len(wanted.words):,} of them, cut by {wanted.cut!r}"

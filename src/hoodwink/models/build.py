@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from hoodwink.models.card import ModelError
+from hoodwink.networks.composed import Chain, replaced
 from hoodwink.networks.table import NETWORKS
 
 _EXTRAS = {"timm": "hoodwink.models.formats.timm", "torchvision": "hoodwink.models.formats.torchvision"}
 
 
 def can_build(name: str) -> bool:
-    """Tell whether `build` knows a network: a row of the table, or a name of timm or torchvision."""
-    return name in NETWORKS or name.partition(":")[0] in _EXTRAS
+    """Tell whether `build` knows a network: a row of the table, one made of others, or a name of timm or torchvision."""
+    return name in NETWORKS or name in _COMPOSED or name.partition(":")[0] in _EXTRAS
 
 
 def build(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -28,9 +30,24 @@ def build(name: str, arguments: dict[str, Any]) -> nn.Module:
         if library in _EXTRAS:
             network: nn.Module = importlib.import_module(_EXTRAS[library]).create(rest, pretrained=False, **arguments)
             return network
-        return NETWORKS[name].make(**arguments)
-    except (TypeError, ValueError) as error:
+        return (_COMPOSED[name] if name in _COMPOSED else NETWORKS[name].make)(**arguments)
+    except ModelError:
+        raise  # of a part
+    except (TypeError, ValueError, KeyError) as error:
         raise ModelError(f"network {name!r} cannot be built with the arguments {arguments!r} ({error})") from error
+
+
+def _chain(first: dict[str, Any], second: dict[str, Any], mean: list[float], std: list[float]) -> nn.Module:
+    return Chain(build(**first), build(**second), mean, std)
+
+
+def _headed(body: dict[str, Any], layer: str, head: dict[str, Any] | None) -> nn.Module:
+    """A network with another head in the place of a layer, none at all where `head` is None."""
+    return replaced(build(**body), layer, nn.Identity() if head is None else build(**head))
+
+
+# Of these the arguments name other networks, each {"name", "arguments"}.
+_COMPOSED: dict[str, Callable[..., nn.Module]] = {"chain": _chain, "headed": _headed}
 
 
 def import_extra(library: str) -> ModuleType:

@@ -15,8 +15,14 @@ from hoodwink.texts.readers import LetterReader, Reader, WordReader
 
 FILTERS = ("bilinear", "bicubic", "lanczos")
 WORDLISTS = {"imagenet-1k": imagenet}
-TASKS = ("classify", "generate")
-_VERBS = {"classify": "look, fool and audit take it", "generate": "hoodwink sample takes it"}
+TASKS = ("classify", "embed", "reconstruct", "generate")
+_VERBS = {
+    "classify": "look, fool and audit take it",
+    "embed": "hoodwink search takes it",
+    "reconstruct": "hoodwink model join puts a classifier behind it",
+    "generate": "hoodwink sample takes it",
+}
+DRAWS = ("normal", "uniform")
 _MAX_PIXELS = 178_956_970  # a sliver of a picture grows without bound when its shorter side is enlarged
 
 
@@ -127,6 +133,24 @@ class TextInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoiseInput:
+    """What a network makes pictures of: `size` numbers, each from N(0, 1) ("normal") or from [-1, 1] ("uniform")."""
+
+    kind: str = "noise"
+    size: int
+    draw: str = "normal"
+
+    def __post_init__(self) -> None:
+        _need(self.kind == "noise", "input.kind", "'noise'", self.kind)
+        _need(_is_side(self.size), "input.size", "a number of 1 or more", self.size)
+        _need(self.draw in DRAWS, "input.draw", f"one of {', '.join(DRAWS)}", self.draw)
+
+
+Input = PictureInput | TextInput | NoiseInput
+_INPUTS: dict[object, type[Input]] = {"text": TextInput, "noise": NoiseInput}
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What is known of a network: enough to build it, to feed it, and to read its answers.
 
@@ -141,7 +165,7 @@ class ModelCard:
     source: str = ""
     licence: str = ""
     weights_sha256: str
-    input: PictureInput | TextInput
+    input: Input
     classes: tuple[str, ...] = ()
     synonyms: dict[str, tuple[str, ...]] = field(default_factory=dict)
     wordlist: str | None = None
@@ -170,6 +194,8 @@ class ModelCard:
     @property
     def picture(self) -> PictureInput:
         """What is done to a picture; ModelError for a network that takes something else."""
+        if isinstance(self.input, NoiseInput):
+            raise ModelError(f"{self.name} takes noise, not pictures; {_VERBS[self.task]}")
         if not isinstance(self.input, PictureInput):
             raise ModelError(f"{self.name} reads texts, not pictures; type --text TEXT (look, fool), or name a network of pictures")
         return self.input
@@ -207,14 +233,14 @@ class ModelCard:
         """Read what `to_json` made; unknown, missing or unfit entries are a ModelError that names them."""
         card = _entries(ModelCard, value, "the card")
         kind = card["input"].get("kind") if isinstance(card["input"], Mapping) else None
-        record = TextInput if kind == "text" else PictureInput
+        record = _INPUTS.get(kind, PictureInput)
         card["input"] = record(**{key: _tuple(entry) for key, entry in _entries(record, card["input"], "the card's input").items()})
         if isinstance(card.get("synonyms"), dict):
             card["synonyms"] = {name: _tuple(others) for name, others in card["synonyms"].items()}
         return ModelCard(**card | {key: _tuple(card[key]) for key in ("classes", "scores") if key in card})
 
 
-def _entries(record: type[ModelCard | PictureInput | TextInput], value: object, what: str) -> dict[str, Any]:
+def _entries(record: type[ModelCard | Input], value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ModelError(f"{what} must be a JSON object, it is {type(value).__name__}")
     known = [key.name for key in fields(record)]

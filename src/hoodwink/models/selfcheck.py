@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hoodwink.models.card import ModelError, PictureInput, TextInput
+from hoodwink.models.card import ModelError, NoiseInput, PictureInput, TextInput
 from hoodwink.models.model import Levels, Model
 from hoodwink.pictures.resample import ResampleError
 
@@ -27,10 +27,16 @@ def check(model: Model) -> None:
     if isinstance(model.card.input, TextInput):
         _check_texts(model, model.card.input)
         return
+    if isinstance(model.card.input, NoiseInput):
+        _finite_pictures(model, _call(model, torch.zeros(2, model.card.input.size, device=model.device), "noise"))
+        return
     noise, ramp = probes(model.card.input)
     encoded = model.encode_all([noise, ramp])
     _check_twin(model, noise, encoded[:1])
-    _check_outputs(model, encoded)
+    if model.card.task == "classify":
+        _check_outputs(model, encoded)
+    else:
+        _check_others(model, encoded)
 
 
 def probes(wanted: PictureInput) -> tuple[Levels, Levels]:
@@ -107,13 +113,33 @@ def _check_outputs(model: Model, encoded: Tensor) -> None:
         )
 
 
+@torch.no_grad()
+def _check_others(model: Model, encoded: Tensor) -> None:
+    """Of a network that embeds or reconstructs."""
+    found = _call(model, encoded, " x ".join(map(str, encoded.shape)))
+    if model.card.task == "reconstruct":
+        _finite_pictures(model, found, encoded.shape)
+    elif not isinstance(found, Tensor) or found.dim() != 2 or len(found) != 2 or not bool(found.isfinite().all()):
+        came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ModelError(f"{model.card.name}: finite embeddings 2 x D are wanted for two pictures, {came} came; name another layer")
+
+
+def _finite_pictures(model: Model, found: object, shape: tuple[int, ...] | None = None) -> None:
+    wanted = "2 x C x H x W" if shape is None else " x ".join(map(str, shape))
+    if not isinstance(found, Tensor) or found.dim() != 4 or (shape is not None and found.shape != shape):
+        came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ModelError(f"{model.card.name}: pictures {wanted} are wanted of it, {came} came; the card is another network's")
+    if not bool(found.isfinite().all()) or float(found.min()) < 0 or float(found.max()) > 1:
+        raise ModelError(f"{model.card.name}: pictures in [0, 1] are wanted of it, others came; check the weights")
+
+
 def _call(model: Model, encoded: Tensor, shape: str) -> Any:
     try:
         return model.outputs(encoded)
     except Exception as error:  # a foreign network may raise anything
         reason = (str(error) or type(error).__name__).strip().partition("\n")[0]
         hint = "say what it takes: size=" if isinstance(model.card.input, PictureInput) and not model.card.input.size else "check the card"
-        what = shape if shape == "texts" else f"normalised pictures {shape}"
+        what = shape if shape in ("texts", "noise") else f"normalised pictures {shape}"
         raise ModelError(f"{model.card.name}: it does not take {what} ({reason}); {hint}") from error
 
 

@@ -21,13 +21,14 @@ from hoodwink.networks.sequences import Bag, LetterGenerator, LetterRNN, Sequenc
 class Row:
     """How to build a network (random weights; keyword arguments such as `classes`), and what it takes.
 
-    size, channels: of its pictures, height and width in pixels; no size: it reads texts. key: translates the keys of published weights into the network's own.
+    size, channels: of its pictures, height and width in pixels. noise: how many numbers it makes pictures of; neither: it reads texts. key: translates the keys of published weights into the network's own.
     """
 
     make: Callable[..., nn.Module]
     size: tuple[int, int] | None = None
     key: Callable[[str], str] = str
     channels: int = 3
+    noise: int = 0
 
 
 NETWORKS = {
