@@ -126,7 +126,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"input": {"mean": [0.5] * 3, "std": [0.5] * 3, "kind": "text"}}, "unknown entries: mean, std; known are kind, unit"),
     ({"input": {"unit": "syllables", "kind": "text"}}, "input.unit must be 'letters' or 'words'"),
     ({"name": 3}, "name must be a text"),
-    ({"task": "embed"}, "task must be one of classify, embed, reconstruct, generate"),
+    ({"task": "dream"}, "task must be one of classify, embed, reconstruct, generate"),
     ({"network": "resnet2b"}, "network must be"),
     ({"network": {"name": 3, "arguments": {}}}, "network must be"),
     ({"classes": ["a", 2]}, "classes must be a list of names"),
