@@ -14,6 +14,7 @@ from hoodwink.evidence.audits import Felled, holding
 from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value, wrong_answer
 from hoodwink.evidence.judge import Verdict, judge
 from hoodwink.evidence.scores import accuracy, perplexity
+from hoodwink.evidence.search_claims import search_claim
 from hoodwink.evidence.text_claims import text_audit_claim, text_claim
 from hoodwink.models.card import TextInput
 from hoodwink.models.model import Model
@@ -117,6 +118,7 @@ KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {
     "score": score_claim,
     "text": text_claim,
     "text-audit": text_audit_claim,
+    "search": search_claim,
 }
 
 _OWN = ("its original is not rightly classified", "it gets its own label")  # what `holding` says of an answer, not of a distance

@@ -102,7 +102,7 @@ def judge(
     if isinstance(model.card.input, TextInput):
         return _judge_text(source, model)
     picture = _from_bytes(source, model.card.picture.channels, max_pixels)
-    logits = _logits(model, _encode(model, picture, at_model_size))
+    logits = alone(model, _encode(model, picture, at_model_size))
     return _verdict(logits, model, picture.path, picture.sha256, picture.notes)
 
 
@@ -110,7 +110,7 @@ def _judge_text(source: object, model: Model) -> Verdict:
     if not isinstance(source, (str, Path, Text)):
         raise TextError(f"{model.card.name} reads texts: a file or make_text(...) was wanted, {type(source).__name__} came")
     text = source if isinstance(source, Text) else read_text(source)
-    return _verdict(_logits(model, model.encode(text.content)), model, text.path, text.sha256, _passed_over(text.content, model.card))
+    return _verdict(alone(model, model.encode(text.content)), model, text.path, text.sha256, _passed_over(text.content, model.card))
 
 
 def _passed_over(content: str, card: ModelCard) -> tuple[str, ...]:
@@ -165,7 +165,8 @@ def _encode(model: Model, picture: Picture, at_model_size: bool) -> torch.Tensor
     return Model(model.network, whole, device=model.device).encode(picture)
 
 
-def _logits(model: Model, encoded: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+def alone(model: Model, encoded: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The network's outputs, K, for one input, 1 x ..., in a batch of its own."""
     # TF32 convolutions, the default on recent GPUs, move a confidence by more than the margin of a claim.
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         logits = model.outputs(encoded)

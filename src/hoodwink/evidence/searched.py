@@ -1,0 +1,150 @@
+"""The pictures of a store that are nearest to one picture: asked, kept as a record, and claimed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from hoodwink.evidence.judge import alone
+from hoodwink.models.embed import Embedder, as_embedder
+from hoodwink.models.model import Model
+from hoodwink.pictures.read import Picture, picture_from_array, read_picture
+from hoodwink.search.exact import CHUNK, exact, questions
+from hoodwink.search.index import open_index
+from hoodwink.search.store import LANCE, Floats, Storage, open_store
+
+NEAREST = 20  # answers, where nothing else is said
+TOLERANCE = 1e-3  # cosines as close as that may be another machine's rounding; embeddings are kept in float16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A picture of a store, the SHA-256 of its file's bytes, and the cosine between its embedding and the question's, in [-1, 1]."""
+
+    path: str
+    sha256: str
+    cosine: float
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """The answers to one picture, nearest first.
+
+    store: its folder or address; stamp, count: the store's state and number of pictures when it was asked. note: how the answers were
+    found, in words. layer: the one that the embedding leaves out, "" for the network's last.
+    """
+
+    picture: Picture
+    answers: tuple[Answer, ...]
+    k: int
+    store: str
+    stamp: str
+    count: int
+    layer: str
+    note: str
+    model: Model = field(repr=False)
+    embedding: Floats = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The question and its answers, as JSON values."""
+        answers = [{"rank": rank, **asdict(answer)} for rank, answer in enumerate(self.answers, 1)]
+        asked = {"file": str(self.picture.path) if self.picture.path else None, "sha256": self.picture.sha256}
+        return {**asked, "store": self.store, "pictures": self.count, "k": self.k, "how": self.note, "answers": answers}
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{rank}</td><td>{one.cosine:.4f}</td><td>{escape(one.path)}</td></tr>" for rank, one in enumerate(self.answers, 1)
+        )
+        return f"<table><caption>nearest of {self.count} pictures to {escape(str(self.picture.path or 'array'))}</caption>{rows}</table>"
+
+
+def nearest(picture: str | Path | Picture | object, store: str | Path | Storage, *, model: Model, k: int = NEAREST) -> Searched:
+    """Find the pictures of a store that a network takes for the most alike: the k largest cosines between embeddings.
+
+    picture: a path, a Picture, or a uint8 array H x W x C; it need not be in the store. store: a folder that `hoodwink search index`
+    made, "lance:DIR", or an open one. The picture is embedded by the original network, alone. Raises SearchError for no store, or one of
+    other weights than the model's, PictureError for what cannot be read.
+    """
+    if isinstance(store, (str, Path)):
+        where = absolute(store)
+        opened: Any = closing(open_store(where, weights_sha256=model.card.weights_sha256))
+    else:
+        where, opened = absolute(str(getattr(store, "name", store.place))), nullcontext(store)
+    with opened as found:
+        return ask(picture, found, as_embedder(model, found.card.layer), model=model, where=where, k=k)
+
+
+def ask(picture: Any, store: Storage, embedder: Embedder, *, model: Model, where: str, k: int) -> Searched:
+    """See `nearest`; embedder: the store's, made of the model; where: what a record calls the store."""
+    taken = _picture(picture, model.card.picture.channels)
+    vector = embed_alone(taken, embedder)
+    stamp, count = store.stamp(), len(store)
+    with closing(open_index(store)) as index:
+        answers = named(store, *index.query(vector, k))
+        return Searched(taken, answers, k, where, stamp, count, store.card.layer, index.note, model, vector)
+
+
+def claim_of(found: Searched, store: Storage, file: str, *, other: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The claim of kind "search" (see `search_claims.search_claim`) that a file of the run folder has these answers.
+
+    Every embedding of the store is compared once: what the index missed is not claimed. other: see there.
+    """
+    values = {
+        "store": found.store,
+        "stamp": found.stamp,
+        "count": found.count,
+        "k": found.k,
+        "layer": found.layer,
+        **side_of(found, store),
+    }
+    return {"kind": "search", "file": file, "model": 0, "values": values | ({} if other is None else {"other": other})}
+
+
+def side_of(found: Searched, store: Storage) -> dict[str, Any]:
+    """The part of a claim that is about one picture: its hash, its answers, and how many of these are the nearest of all."""
+    _, cosines = exact(store.rows(CHUNK), questions(found.embedding, found.k, store.card.dimension), found.k)
+    near = sum(answer.cosine >= cosines[0][-1] - TOLERANCE for answer in found.answers) if cosines.size else 0
+    return {"sha256": found.picture.sha256, "answers": [asdict(answer) for answer in found.answers], "exact": int(near)}
+
+
+def embed_alone(picture: Picture, embedder: Embedder) -> Floats:
+    """A picture's embedding, 1 x D, by the original network in a batch of one."""
+    return alone(embedder.model, embedder.model.encode(picture))[None]
+
+
+def named(store: Storage, ids: Any, cosines: Any) -> tuple[Answer, ...]:
+    """The answers to one question, ids and cosines 1 x k; one that went meanwhile is left out."""
+    files = store.files(ids[0])
+    return tuple(
+        Answer(files[one].path, files[one].sha256, cosine)
+        for one, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)
+        if one in files
+    )
+
+
+def absolute(where: str | Path) -> str:
+    """A store's folder by its full name, for a record will hold it; an address on other machines stays."""
+    kind, place = (LANCE, str(where).removeprefix(LANCE)) if str(where).startswith(LANCE) else ("", str(where))
+    return f"{kind}{place}" if "://" in place else f"{kind}{os.path.abspath(place)}"
+
+
+def _picture(source: Any, channels: int) -> Picture:
+    if isinstance(source, (str, Path)):
+        return read_picture(source, channels=channels)
+    return source if isinstance(source, Picture) else picture_from_array(source, channels=channels)
+
+
+def shared(one: Sequence[Answer], other: Sequence[Answer]) -> int:
+    """How many answers two questions have in common, by content."""
+    left = [answer.sha256 for answer in other]
+    count = 0
+    for answer in one:
+        if answer.sha256 in left:
+            left.remove(answer.sha256)
+            count += 1
+    return count
