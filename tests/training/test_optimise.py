@@ -78,8 +78,8 @@ def test_penalties_are_of_weights_alone() -> None:
     network = nn.Linear(2, 2)
     plain, inputs, labels = classify(), torch.randn(3, 2), torch.tensor([0, 1, 1])
     assert penalised(plain, network, 0, 0) is plain
-    base = plain(network, inputs, labels)[0]
-    loss, outputs = penalised(plain, network, 0.3, 0.5)(network, inputs, labels)
+    base = plain.phases[0].update(network, inputs, labels)[0]
+    loss, outputs = penalised(plain, network, 0.3, 0.5).phases[0].update(network, inputs, labels)
     wanted = base + 0.3 * network.weight.abs().sum() + 0.25 * network.weight.square().sum()
     assert loss.item() == pytest.approx(wanted.item()) and torch.equal(outputs, network(inputs))
 

@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         Reading("syllables")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr("hoodwink.training.run._join", lambda: (0, 2))
-    with pytest.raises(RecipeError, match="learned by one process, there are 2"):
+    with pytest.raises(RecipeError, match="trained by one process, there are 2"):
         train("names-lstm", out=tmp_path / "run", **NAMES)
 
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from hoodwink.training.recipes import Recipe
     from hoodwink.training.run import Watch
 
+_SCORES = {
+    "accuracy": "an accuracy",
+    "perplexity": "a perplexity",
+    "squared_error": "a mean squared error",
+    "nats": "a bound in nats a picture",
+}
 DEFAULT_OUT = "hoodwink-train"  # as training.run has it, which --help must not import
 
 
@@ -122,9 +128,7 @@ def _foretell(recipe: Recipe, talk: Talk) -> None:
     if known is not None and known.minutes:
         minutes = known.minutes * recipe.epochs / known.epochs
         same = {**recipe.to_json(), "seed": 0} == {**known.to_json(), "seed": 0}
-        score = (
-            f", to {'an accuracy' if recipe.task == 'classify' else 'a perplexity'} of {known.score:.3f} on the test set" if same else ""
-        )
+        score = f", to {_SCORES[recipe.measure]} of {known.score:.3g} on the test set" if same and recipe.measure else ""
         talk.say(f"{recipe.name}: some {minutes:.2g} minutes on {MEASURED}{score}")
 
 
@@ -135,8 +139,14 @@ def _watching(recipe: Recipe, talk: Talk) -> Iterator[Watch]:
     from hoodwink.training.run import Watch
 
     def told(epoch: Epoch) -> None:
-        held = "" if epoch.validation_loss is None else f", validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.4f}"
-        talk.say(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}{held}, {epoch.seconds:.1f} s")
+        more = {
+            "accuracy": epoch.accuracy,
+            **epoch.more,
+            "validation": epoch.validation_loss,
+            "validation accuracy": epoch.validation_accuracy,
+        }
+        said = "".join(f", {name} {value:.4f}" for name, value in more.items() if value is not None)
+        talk.say(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}{said}, {epoch.seconds:.1f} s")
 
     with fetching(talk, recipe.data) as (tell, progress), stepping(talk) as step:
         yield Watch(talk.say, told, step, tell, progress)
@@ -162,16 +172,19 @@ def _conclude(run: Run, recipe: Recipe, talk: Talk) -> None:
         return
     result = run.record["result"]
     of = "test accuracy" if recipe.task == "classify" else "share of letters guessed"
+    scores = run.record["models"][0]["card"]["scores"]
     lines = {"model": str(run.directory), "epochs": str(result["epochs"]), "seconds": f"{result['seconds']:.1f}"}
     for name, words in (
         ("best", f"{of}, best epoch"),
         ("last", f"{of}, last epoch"),
         ("flips", "with both sides of each picture"),
     ):
-        if name in result:
+        if "test_accuracy" in result.get(name, {}):
             lines[words] = f"{result[name]['test_accuracy']:.4f}"
-    if recipe.task == "generate":
-        lines["perplexity of the test texts"] = f"{run.record['models'][0]['card']['scores'][0]['value']:.3f}"
+    if scores and recipe.measure != "accuracy":
+        lines[f"{recipe.measure.replace('_', ' ')} on the test set"] = f"{scores[0]['value']:.4f}"
+    if recipe.makes_pictures:
+        lines["after each epoch"] = f"{one_line(run.directory / 'training.gif')}"
     talk.show(heading(recipe.name), facts(lines.items()))
     talk.say(f"type {_next(run, recipe)}")
     talk.document({"folder": str(run.directory), "settings": recipe.to_json(), "result": result})
@@ -180,7 +193,9 @@ def _conclude(run: Run, recipe: Recipe, talk: Talk) -> None:
 def _next(run: Run, recipe: Recipe) -> str:
     """What to do with a network of this kind."""
     folder = one_line(run.directory)
-    if recipe.task == "generate":
+    if recipe.task == "generate" or recipe.loss == "elbo":
         return f"hoodwink sample {folder}"
+    if recipe.task == "reconstruct":
+        return f"hoodwink model join {folder} CLASSIFIER --out joined, with a classifier of the same pictures"
     data = f"{recipe.data}:test-once" if recipe.reading.once else recipe.data
     return f"hoodwink audit {folder} {data} " + ("--changes 1" if recipe.reading.unit else "--eps 2/255 --limit 100")

@@ -13,7 +13,8 @@ from hoodwink.data.texts import TextSet, load_texts, only
 from hoodwink.evidence.audits import Felled, holding
 from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value, wrong_answer
 from hoodwink.evidence.judge import Verdict, judge
-from hoodwink.evidence.scores import accuracy, perplexity
+from hoodwink.evidence.sampled import sample_claim
+from hoodwink.evidence.scores import MEASURES, score_of
 from hoodwink.evidence.search_claims import search_claim
 from hoodwink.evidence.text_claims import text_audit_claim, text_claim
 from hoodwink.models.card import TextInput
@@ -24,7 +25,7 @@ from hoodwink.pictures.write import encode_png
 from hoodwink.runs import RunError, sha256_bytes
 
 _FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
-_ALIKE = 0.001  # accuracies, and the share of a perplexity: what another machine's rounding may turn
+_ALIKE = 0.001  # accuracies, and the share of another score: what another machine's rounding may turn
 _DISTANCES = {"l2": "L2", "linf": "largest change", "l1": "L1", "l0": "number of changed subpixels"}
 
 
@@ -89,14 +90,14 @@ def audit_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
 def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
     """Judge that a network's score on a data set is the one claimed.
 
-    values: set (as `data.load` or `load_texts` takes it), sha256 (of its content), and accuracy, in [0, 1], or perplexity; only: of the
-    texts those of this class.
+    values: set (as `data.load` or `load_texts` takes it), sha256 (of its content), and one of MEASURES, such as accuracy, in [0, 1]; only:
+    of the texts those of this class.
     """
     name, spec = model.card.name, value(values, "set", str)
-    measure = "accuracy" if "accuracy" in values else "perplexity"
+    measure = next((one for one in MEASURES if one in values), "accuracy")
     claimed = value(values, measure, (int, float))
     if claimed is None or spec is None:
-        raise RunError("run.json: a claim of a score names its set and its accuracy or perplexity; this one was changed by hand")
+        raise RunError(f"run.json: a claim of a score names its set and its {' or '.join(MEASURES)}; this one was changed by hand")
     texts = isinstance(model.card.input, TextInput)
     try:
         data = only(load_texts(spec), str(values.get("only") or "")) if texts else load(spec)
@@ -105,10 +106,14 @@ def score_claim(file: str, values: Mapping[str, Any], directory: Path, model: Mo
     what = "texts" if isinstance(data, TextSet) else "pictures"
     if data.sha256 != values.get("sha256"):
         return Check("score", file, name, UNKNOWN, f"{spec}: other {what} or labels than those of the record")
-    found = perplexity(model, data) if measure == "perplexity" and isinstance(data, TextSet) else accuracy(model, data)
+    try:
+        found = score_of(measure, model, data)
+    except ValueError as error:
+        return Check("score", file, name, FAILS, str(error), ("answer",))
     holds = abs(found - claimed) <= _ALIKE * (1 if measure == "accuracy" else claimed)
     measured = {measure: found, what: len(data)}
-    why = f"{measure} {found:.4f} on {len(data)} {what} of {spec}" + ("" if holds else f", {claimed:.4f} was claimed")
+    said = measure.replace("_", " ")
+    why = f"{said} {found:.4f} on {len(data)} {what} of {spec}" + ("" if holds else f", {claimed:.4f} was claimed")
     return Check("score", file, name, HOLDS if holds else FAILS, why, () if holds else ("answer",), measured)
 
 
@@ -118,6 +123,7 @@ KINDS: dict[str, Callable[[str, Mapping[str, Any], Path, Model], Check]] = {
     "score": score_claim,
     "text": text_claim,
     "text-audit": text_audit_claim,
+    "sample": sample_claim,
     "search": search_claim,
 }
 

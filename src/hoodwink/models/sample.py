@@ -1,18 +1,22 @@
-"""What a network writes by itself, letter by letter."""
+"""What a network makes by itself: texts, letter by letter, and pictures of noise."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hoodwink.data.keys import keyed
-from hoodwink.models.card import ModelError
-from hoodwink.models.model import Model
+from hoodwink.models.card import ModelError, NoiseInput
+from hoodwink.models.model import Levels, Model
+from hoodwink.networks.autoencoders import VAE
 from hoodwink.runs import one_line
 from hoodwink.texts.readers import LetterReader
 
+_AT_ONCE = 500  # pictures
 LONGEST = 280  # letters, where nothing else is said
 
 
@@ -49,6 +53,45 @@ def sample_texts(
         going, state = [going[row] for row in stay], state[:, stay]
         indices = torch.tensor([[chosen[row]] for row in stay], device=model.device)
     return [reader.alphabet.decode(one) for one in written]
+
+
+def sample_pictures(model: Model, count: int = 16, *, seed: int = 0) -> Levels:
+    """Pictures that a network makes of noise, or a variational autoencoder of codes from N(0, 1); uint8, N x H x W x C.
+
+    Picture k of a seed is the same however many are asked for; chance is drawn on the CPU. ModelError for a network that makes none.
+    """
+    size, draw, make = _maker(model)
+    if count < 1:
+        raise ModelError(f"count: 1 or more was wanted, not {count}")
+    with torch.no_grad():
+        found = [levels_of(make(some.to(model.device))) for some in torch.split(draw_noise(count, size, draw, seed), _AT_ONCE)]
+    return np.concatenate(found)
+
+
+def draw_noise(count: int, size: int, draw: str, seed: int) -> Tensor:
+    """Rows of noise, count x size, as a card's `NoiseInput` says; row k depends on the seed and k alone."""
+    dice = [keyed("sample", seed, k) for k in range(count)]
+    if draw == "normal":
+        return torch.stack([torch.randn(size, generator=one) for one in dice])
+    return torch.stack([torch.rand(size, generator=one) * 2 - 1 for one in dice])
+
+
+def levels_of(pictures: Tensor) -> Levels:
+    """Pictures in [0, 1], N x C x H x W, as whole levels, uint8 N x H x W x C."""
+    found: Levels = pictures.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return found
+
+
+def _maker(model: Model) -> tuple[int, str, Callable[[Tensor], Tensor]]:
+    """How many numbers a picture is made of, how they are drawn, and what makes it."""
+    if isinstance(model.card.input, NoiseInput):
+        return model.card.input.size, model.card.input.draw, model.outputs
+    if isinstance(model.network, VAE):
+        return model.network.code, "normal", model.network.decode
+    raise ModelError(
+        f"{model.card.name}: a network that makes pictures of noise was wanted, this one does not; train one with hoodwink train mnist-gan "
+        "or mnist-vae"
+    )
 
 
 def _known(start: str, reader: LetterReader) -> str:

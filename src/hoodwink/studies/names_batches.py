@@ -51,7 +51,7 @@ def run(desk: Desk) -> Found:
     series = {
         "training loss": [epoch.loss for epoch in epochs],
         "test loss": [epoch.validation_loss for epoch in epochs],
-        "training error": [1 - epoch.accuracy for epoch in epochs],
+        "training error": [1 - float(epoch.accuracy or 0.0) for epoch in epochs],
         "test error": [1 - float(epoch.validation_accuracy or 0.0) for epoch in epochs],
         "test accuracy": [epoch.validation_accuracy for epoch in epochs],
         HELD: losses,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,9 +18,9 @@ STATE = "state/state.safetensors"
 
 @dataclass
 class Position:
-    """How far a training is. step: of this epoch, the next to be done. total: of the steps done in all. loss, right, seen: sums of this epoch.
+    """How far a training is. step: of this epoch, the next to be done. total: of the steps done in all. loss, sums, seen: sums of this epoch.
 
-    best, best_epoch: the highest validation accuracy so far and its epoch. last_loss, stale: the validation loss of the epoch before, and how many epochs in a
+    best, best_epoch: the highest validation accuracy so far (or the lowest loss, negative, where there is none) and its epoch. last_loss, stale: the validation loss of the epoch before, and how many epochs in a
     row it failed to fall. seconds: of training so far, evaluation apart. done: the run has ended.
     """
 
@@ -28,9 +28,9 @@ class Position:
     step: int = 0
     total: int = 0
     loss: float = 0.0
-    right: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
     seen: int = 0
-    best: float = -1.0
+    best: float | None = None
     best_epoch: int = 0
     last_loss: float | None = None
     stale: int = 0
@@ -60,9 +60,9 @@ def load_state(path: str | Path, network: nn.Module, optimiser: torch.optim.Opti
     try:
         data = Path(path).read_bytes()
         size = int.from_bytes(data[:8], "little")
-        known = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["position"])
+        known = Position(**json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["position"]))
         tensors = load(data)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:  # the last: of another version
         raise RunError(
             f"{one_line(path)}: the state of a training was wanted, this cannot be read ({one_line(error)}); train anew with --force"
         ) from error
@@ -75,7 +75,7 @@ def load_state(path: str | Path, network: nn.Module, optimiser: torch.optim.Opti
     if slow is not None:
         for name, value in groups["slow"].items():
             slow.values[name].copy_(value)
-    return Position(**known, best_weights={name: value.to(next(network.parameters()).device) for name, value in groups["best"].items()})
+    return replace(known, best_weights={name: value.to(next(network.parameters()).device) for name, value in groups["best"].items()})
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

@@ -44,13 +44,17 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PictureFeed:
-    """Pictures and labels. mean, std: for each channel of pictures in [0, 1]. channels_last: in memory, where convolutions read them."""
+    """Pictures and labels. mean, std: for each channel of pictures in [0, 1]. channels_last: in memory, where convolutions read them.
+
+    itself: what is wanted is the picture as the network takes it, not its label.
+    """
 
     data: Resident
     mean: tuple[float, ...]
     std: tuple[float, ...]
     how: Augmentation = field(default_factory=Augmentation)
     channels_last: bool = False
+    itself: bool = False
 
     def __len__(self) -> int:
         return len(self.data)
@@ -66,11 +70,13 @@ class PictureFeed:
         pictures, labels = self.data.take(torch.cat(list(indices)))
         counts = [len(part) for part in indices]
         inputs = self._shaped(augment(pictures, self.how, generator))
-        return zip(torch.split(inputs, counts), torch.split(labels, counts), strict=True)
+        wanted = inputs if self.itself else labels
+        return zip(torch.split(inputs, counts), torch.split(wanted, counts), strict=True)
 
     def take(self, indices: Tensor) -> Batch:
         pictures, labels = self.data.take(indices)
-        return self._shaped(pictures), labels
+        inputs = self._shaped(pictures)
+        return inputs, inputs if self.itself else labels
 
     def part(self, indices: Tensor) -> PictureFeed:
         return replace(self, data=Resident(*self.data.take(indices)))

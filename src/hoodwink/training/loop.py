@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -18,7 +19,7 @@ from hoodwink.training.feeds import Feed
 from hoodwink.training.optimise import Slow, factor, make_optimiser, set_rate
 from hoodwink.training.precision import halved
 from hoodwink.training.recipes import Recipe
-from hoodwink.training.updates import Ask, Update, cross_entropy, hits, weight
+from hoodwink.training.updates import ACCURACY, Ask, Family, Phase, weight
 
 BLOCK = 512  # examples that are gathered and varied at a time
 EVALUATED = 1000  # examples of a batch without gradients
@@ -34,7 +35,7 @@ class Parts:
 
     recipe: Recipe
     network: nn.Module
-    update: Update
+    family: Family
     train: Feed
     validation: Feed | None
     rank: int = 0
@@ -45,16 +46,17 @@ class Parts:
 class Epoch:
     """The means of one epoch, over pictures, texts, or, where the next letter is wanted, letters; validation_* where some were held out.
 
-    epoch: from 1.
+    epoch: from 1. accuracy: of networks whose answers are right or wrong. more: other means, by name.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     rate: float
     seconds: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    more: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -146,24 +148,37 @@ def _step(training: Training, network: Ask, inputs: Tensor, labels: Tensor) -> t
     progress = position.total / (training.steps * recipe.epochs)
     if recipe.schedule != "constant":
         set_rate(training.optimiser, recipe.rate * factor(recipe, progress))
-    loss, outputs = parts.update(network, inputs, labels)
-    if parts.world > 1:  # processes are averaged as if they had the same number of pictures
-        whole = min(recipe.batch, len(parts.train) - position.step * recipe.batch)
-        loss = loss * (len(labels) * parts.world / whole) if len(labels) else outputs.sum()
-    torch.autograd.backward(loss / recipe.accumulate if recipe.accumulate > 1 else loss)
+    found = [_move(training, network, phase, inputs, labels) for phase in parts.family.phases]
     position.step += 1
     position.total += 1
-    if position.step % recipe.accumulate == 0 or position.step == training.steps:
+    if training.slow is not None and position.total % recipe.lookahead == 0:
+        training.slow.pull(parts.network, progress)
+    return found[0][0], found[0][1] if len(found) == 1 else torch.cat([outputs for _, outputs in found])
+
+
+def _move(training: Training, network: Ask, phase: Phase, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """One phase of a step: its loss and what is tallied, means over its rounds where there are several."""
+    if phase.rounds > 1:
+        halves = zip(inputs.chunk(phase.rounds), labels.chunk(phase.rounds), strict=True)
+        one = Phase(phase.update, phase.trained)
+        losses, outputs = zip(*(_move(training, network, one, x, y) for x, y in halves), strict=True)
+        return torch.stack(losses).mean(), torch.stack(outputs).mean(0)
+    parts, position, recipe = training.parts, training.position, training.parts.recipe
+    loss, output = phase.update(network, inputs, labels)
+    if parts.world > 1:  # processes are averaged as if they had the same number of pictures
+        whole = min(recipe.batch, len(parts.train) - position.step * recipe.batch)
+        loss = loss * (len(labels) * parts.world / whole) if len(labels) else output.sum()
+    # Where one phase of several moves its own weights, the others get no gradient, and the optimiser passes over them.
+    torch.autograd.backward(loss / recipe.accumulate if recipe.accumulate > 1 else loss, inputs=phase.trained)
+    if (position.step + 1) % recipe.accumulate == 0 or position.step + 1 == training.steps:
         training.optimiser.step()
         for value in training.trained:
             value.grad = None  # as optimiser.zero_grad() does, which takes a tenth of a millisecond for it
-    if training.slow is not None and position.total % recipe.lookahead == 0:
-        training.slow.pull(parts.network, progress)
-    return loss.detach(), outputs.detach()
+    return loss.detach(), output.detach()
 
 
 def _sum_up(training: Training, losses: list[Tensor], outputs: list[Tensor], labels: list[Tensor]) -> None:
-    """Add the losses and the right answers of some steps to the epoch's; Diverged where a loss is no number."""
+    """Add the losses of some steps, and what is tallied beside them, to the epoch's; Diverged where a loss is no number."""
     position = training.position
     found = torch.stack(losses).double().cpu()
     if not bool(found.isfinite().all()):
@@ -171,41 +186,56 @@ def _sum_up(training: Training, losses: list[Tensor], outputs: list[Tensor], lab
         raise Diverged(f"the loss of step {step + 1} of epoch {position.epoch + 1} is {float(found[step - position.step + len(losses)])}")
     counts = [weight(one) for one in labels]
     position.loss += float(found @ torch.tensor(counts, dtype=torch.float64))
-    position.right += hits(outputs, labels)
+    for name, value in training.parts.family.tally(outputs, labels).items():
+        position.sums[name] = position.sums.get(name, 0.0) + value
     position.seen += sum(counts)
 
 
 def _judged(training: Training) -> Epoch:
     """The means of the epoch that has ended; the position moves on to the next."""
     parts, position, recipe = training.parts, training.position, training.parts.recipe
-    sums = _over_all(torch.tensor([position.loss, position.right, position.seen], dtype=torch.float64), parts)
-    loss, accuracy = float(sums[0] / sums[2]), float(sums[1] / sums[2])
+    names = sorted(position.sums)
+    sums = [position.loss, position.seen, *(position.sums[name] for name in names)]
+    loss, seen, *others = _over_all(torch.tensor(sums, dtype=torch.float64), parts).tolist()
+    more = {name: value / seen for name, value in zip(names, others, strict=True)}
     rate = float(training.optimiser.param_groups[0]["lr"])
     found = evaluate(parts, parts.validation) if parts.validation is not None and len(parts.validation) else (None, None)
-    epoch = Epoch(position.epoch + 1, loss, accuracy, rate, position.seconds, *found)
-    if found[0] is not None and found[1] is not None:
+    epoch = Epoch(position.epoch + 1, loss / seen, more.pop(ACCURACY, None), rate, position.seconds, *found, more)
+    if found[0] is not None:
         falls = position.last_loss is None or found[0] < position.last_loss - recipe.least
         position.stale, position.last_loss = 0 if falls else position.stale + 1, found[0]
-        if recipe.keep == "best" and found[1] > position.best:
-            position.best, position.best_epoch, position.best_weights = found[1], epoch.epoch, copy_weights(parts.network)
-    position.epoch, position.step, position.loss, position.right, position.seen = position.epoch + 1, 0, 0.0, 0, 0
+        score = -found[0] if found[1] is None else found[1]
+        if recipe.keep == "best" and (position.best is None or score > position.best):
+            position.best, position.best_epoch, position.best_weights = score, epoch.epoch, copy_weights(parts.network)
+    position.epoch, position.step, position.loss, position.sums, position.seen = position.epoch + 1, 0, 0.0, {}, 0
     position.done = bool(recipe.patience) and position.stale >= recipe.patience
     return epoch
 
 
 @torch.no_grad()
-def evaluate(parts: Parts, data: Feed, *, flips: bool = False) -> tuple[float, float]:
-    """The mean cross-entropy and the accuracy on a set, in evaluation mode, float32; flips: the mean of the outputs for both sides."""
-    network, loss, right, seen = parts.network.eval(), 0.0, 0, 0
+def evaluate(parts: Parts, data: Feed, *, flips: bool = False) -> tuple[float | None, float | None]:
+    """The mean loss and the accuracy on a set, in evaluation mode, float32; None for what networks of the kind have not.
+
+    flips: the mean of the outputs for both sides.
+    """
+    network, judge = parts.network.eval(), parts.family.judge
+    if judge is None:
+        return None, None
+    ask: Any = _both_sides(network) if flips else network
+    loss, sums, seen = 0.0, dict[str, float](), 0
     for indices in torch.split(torch.arange(len(data)), EVALUATED):
-        inputs, labels = data.take(indices)
-        logits = network(inputs)
-        if flips:
-            logits = (logits + network(inputs.flip(3))) / 2
-        loss += float(cross_entropy(logits, labels, reduction="sum"))
-        right += hits([logits], [labels])
-        seen += weight(labels)
-    return loss / seen, right / seen
+        inputs, wanted = data.take(indices)
+        total, found = judge(ask, inputs, wanted)
+        loss += float(total)
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0.0) + value
+        seen += weight(wanted)
+    return loss / seen, sums[ACCURACY] / seen if ACCURACY in sums else None
+
+
+def _both_sides(network: nn.Module) -> Ask:
+    """The mean of the outputs for pictures and for their mirror images."""
+    return lambda inputs: (network(inputs) + network(inputs.flip(3))) / 2
 
 
 def _over_all(sums: Tensor, parts: Parts) -> Tensor:

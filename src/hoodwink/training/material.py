@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from hoodwink.data.subset import balanced, split
-from hoodwink.models.card import PictureInput, TextInput
+from hoodwink.models.card import Input
 from hoodwink.training.feeds import Feed
 from hoodwink.training.recipes import Recipe, RecipeError
+
+if TYPE_CHECKING:
+    from hoodwink.training.transfer import Backbone
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Material:
     """The data of a training. hashes: of each split's content; input: how a network takes what it is fed with.
 
     sets: the data sets' names by split, as they are loaded. arguments: of the network, that follow from the data; start: sets in a network
-    of random weights what comes from the data.
+    of random weights what comes from the data. backbone: the network whose features the feeds give, where they are features.
     """
 
     train: Feed
@@ -28,9 +31,10 @@ class Material:
     classes: tuple[str, ...]
     hashes: Mapping[str, str]
     sets: Mapping[str, str]
-    input: PictureInput | TextInput
+    input: Input
     arguments: Mapping[str, Any] = field(default_factory=dict)
     start: Callable[[nn.Module], None] = lambda network: None
+    backbone: Backbone | None = None
 
     def suited(self, network: nn.Module) -> Material:
         """The same in the form that a network reads fastest."""

@@ -28,7 +28,7 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if fast:
         groups.append({"params": fast, "factor": recipe.bias_rate, "weight_decay": recipe.weight_decay / recipe.bias_rate})
     if recipe.optimiser == "adam":
-        return torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
+        return torch.optim.AdamW(groups, lr=recipe.rate, betas=(recipe.momentum or 0.9, recipe.second), fused=True)
     return torch.optim.SGD(groups, lr=recipe.rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
 
 

@@ -12,7 +12,8 @@ from hoodwink.data.download import Progress
 from hoodwink.data.fetch import Tell
 from hoodwink.data.load import load
 from hoodwink.data.resident import Resident, normalised, resident
-from hoodwink.models.card import PictureInput
+from hoodwink.data.sets import DataSet
+from hoodwink.models.card import NoiseInput, PictureInput
 from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.material import Material, parted
 from hoodwink.training.recipes import Recipe
@@ -20,12 +21,12 @@ from hoodwink.training.recipes import Recipe
 _FIRST = 5000  # training pictures that set a first layer
 
 
-def gather_pictures(
-    recipe: Recipe, device: str, say: Callable[[str], None] | None, tell: Tell | None, progress: Progress | None
-) -> Material:
-    """Load a recipe's pictures and part them; DataError, RecipeError."""
+def labelled_sets(
+    recipe: Recipe, tell: Tell | None, progress: Progress | None, channels: int = 3
+) -> tuple[dict[str, str], dict[str, DataSet]]:
+    """The names and pictures of a recipe's splits; DataError where labels lack or files cannot be read."""
     names = {name: f"{recipe.data}:{name}" for name in filter(None, ("train", recipe.split, "test"))}
-    sets = {name: load(spec, tell=tell, progress=progress) for name, spec in names.items()}
+    sets = {name: load(spec, channels=channels, tell=tell, progress=progress) for name, spec in names.items()}
     for name, found in sets.items():
         if found.labels is None:
             raise DataError(f"{recipe.data}:{name}: pictures with labels were wanted, these have none")
@@ -33,14 +34,23 @@ def gather_pictures(
             raise DataError(
                 f"{recipe.data}:{name}: {len(found.broken)} pictures cannot be read, the first is {found.broken[0][0]}: {found.broken[0][1]}"
             )
+    return names, sets
+
+
+def gather_pictures(
+    recipe: Recipe, device: str, say: Callable[[str], None] | None, tell: Tell | None, progress: Progress | None
+) -> Material:
+    """Load a recipe's pictures and part them; DataError, RecipeError."""
+    names, sets = labelled_sets(recipe, tell, progress)
     ready = {name: resident(found, device, say=say) for name, found in sets.items()}
     classes = sets["train"].classes
     learned, held = parted(recipe, ready["train"].labels, len(classes), seed=None)
     whole = ready["train"]
     part = whole if len(learned) == len(whole) else Resident(*whole.take(learned))
     mean, std = _scale(recipe.input, part.pictures)
-    train = PictureFeed(part, mean, std, recipe.augmentation)
-    others = {name: PictureFeed(found, mean, std) for name, found in ready.items()}
+    itself = recipe.task != "classify"
+    train = PictureFeed(part, mean, std, recipe.augmentation, itself=itself)
+    others = {name: PictureFeed(found, mean, std, itself=itself) for name, found in ready.items()}
     validation = others["train"].part(held) if held is not None else others.get(recipe.split)
     height, width = part.pictures.shape[2:]
 
@@ -50,14 +60,15 @@ def gather_pictures(
         if callable(initialise):
             initialise(normalised(part.pictures[:_FIRST].cpu(), mean, std))
 
+    seen = PictureInput(channels=len(mean), resize=(height, width), size=(height, width), mean=mean, std=std)
     return Material(
         train,
         validation,
         others["test"],
-        classes,
+        () if itself else classes,
         hashes={name: found.sha256 for name, found in sets.items()},
         sets=names,
-        input=PictureInput(channels=len(mean), resize=(height, width), size=(height, width), mean=mean, std=std),
+        input=NoiseInput(size=recipe.arguments["noise"], draw="uniform") if recipe.task == "generate" else seen,
         start=start,
     )
 

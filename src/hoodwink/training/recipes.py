@@ -15,6 +15,9 @@ _RECORDS = ("augmentation", "reading")  # settings that are records of their own
 SCHEDULES = ("constant", "step", "cosine", "triangle")
 OPTIMISERS = ("sgd", "adam")
 PRECISIONS = ("float32", "bfloat16")
+LOSSES = ("cross-entropy", "squared-error", "elbo", "adversarial", "wasserstein")
+_TAKEN = {"squared-error": "unit", "elbo": "unit", "adversarial": "signed", "wasserstein": "signed"}  # the input that a loss is of
+_MEASURES = {"squared-error": "squared_error", "elbo": "nats"}
 MEASURED = "two cores of a server CPU of 2023 with bfloat16 matrix units"
 
 
@@ -51,22 +54,28 @@ class Reading:
 class Recipe:
     """Everything that the weights of a training depend on, the versions and the number of threads apart.
 
-    task: "classify", or "generate": say at each step which letter comes next. data: a name or folder as `data.load` (or `load_texts`) takes
-    it, without a split. network, arguments: as `models.build` takes them. validation: how
+    task: "classify"; "generate": say at each step which letter comes next, or make pictures of noise; "reconstruct": make a picture of
+    what a short code holds of it. loss: one of LOSSES; rounds: moves of Wasserstein's critic for each of the generator. data: a name or folder as `data.load` (or `load_texts`) takes
+    it, without a split. network, arguments: as `models.build` takes them. backbone: a
+    pretrained network as `load_model` takes it, without `layer` ("": the last linear one), whose features the network takes in the place of
+    pixels; "" for none. validation: how
     many of the training pictures are held out, the last ones in file order, or those of the split called `split`. subset: so many
     training pictures, exactly balanced. input: how pictures in [0, 1] are shifted and scaled (see training/run.py): "standard" (mean
     and deviation of the training pictures), "unit" (as they are), "signed" ([-1, 1]). patience: epochs in a row in which the validation
     loss may fail to fall by more than `least` against the epoch before. keep: the weights of the "best" epoch, by validation accuracy,
-    or of the "last". lookahead: steps between two pulls of the weights to their slow average (0: none). bias_rate: how many times faster the
+    or of the "last". momentum: of SGD; of Adam the decay of the mean gradient (0: 0.9), and second that of the mean square. lookahead: steps between two pulls of the weights to their slow average (0: none). bias_rate: how many times faster the
     biases of norms learn. minutes, score: what to expect, on the machine that MEASURED names.
     """
 
     name: str
     help: str
     task: str = "classify"
+    loss: str = "cross-entropy"
     data: str
     network: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    backbone: str = ""
+    layer: str = ""
     subset: int = 0
     validation: int = 0
     split: str = ""
@@ -76,6 +85,8 @@ class Recipe:
     optimiser: str = "sgd"
     rate: float = 0.01
     momentum: float = 0.0
+    second: float = 0.999
+    rounds: int = 5
     nesterov: bool = False
     weight_decay: float = 0.0
     l1: float = 0.0
@@ -99,13 +110,15 @@ class Recipe:
     score: float = 0.0
 
     def __post_init__(self) -> None:
-        _among("task", self.task, ("classify", "generate"))
+        _among("task", self.task, ("classify", "generate", "reconstruct"))
+        _among("loss", self.loss, LOSSES)
         _among("schedule", self.schedule, SCHEDULES)
         _among("optimiser", self.optimiser, OPTIMISERS)
         _among("precision", self.precision, PRECISIONS)
         _among("input", self.input, ("standard", "unit", "signed"))
         _among("keep", self.keep, ("best", "last"))
-        for name in ("epochs", "batch", "accumulate"):
+        _among("input", self.input, (_TAKEN.get(self.loss, self.input),))
+        for name in ("epochs", "batch", "accumulate", "rounds"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name}: 1 or more was wanted, not {getattr(self, name)}")
         if not self.rate > 0:
@@ -113,8 +126,20 @@ class Recipe:
 
     @property
     def measure(self) -> str:
-        """What its networks are scored by."""
+        """What its networks are scored by, "" where examples cannot judge them."""
+        if self.loss != "cross-entropy":
+            return _MEASURES.get(self.loss, "")
         return "accuracy" if self.task == "classify" else "perplexity"
+
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether its networks make pictures."""
+        return self.loss != "cross-entropy"
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether two networks are trained against each other."""
+        return self.loss in ("adversarial", "wasserstein")
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -131,7 +156,9 @@ class Recipe:
 
         Values may be texts ("0.1", "true"), as the command line gives them. RecipeError for a setting that there is not.
         """
-        own = {key.name for key in fields(self) if key.name not in (*_RECORDS, "name", "help", "task", "arguments", "minutes", "score")}
+        own = {
+            key.name for key in fields(self) if key.name not in (*_RECORDS, "name", "help", "task", "loss", "arguments", "minutes", "score")
+        }
         inner = {key.name: record for record in _RECORDS for key in fields(getattr(self, record)) if key.name not in own}
         new: dict[str, Any] = {}
         records, arguments = {record: getattr(self, record) for record in _RECORDS}, dict(self.arguments)
@@ -170,6 +197,30 @@ def _as(kind: type[Any], name: str, value: Any) -> Any:
         raise RecipeError(f"{name}: a value such as {example} was wanted, not {value!r}") from None
 
 
+_MNIST_CODED: dict[str, Any] = {
+    "data": "mnist",
+    "input": "unit",
+    "optimiser": "adam",
+    "rate": 0.001,
+    "batch": 64,
+    "validation": 0,
+    "keep": "last",
+}
+_GAN = {"channels": 1, "side": 28, "noise": 100, "widths": [32, 64, 128], "layers": "dense", "dropout": 0.3, "kernels": 0, "norms": True}
+_DCGAN = _GAN | {"widths": [128, 64], "layers": "conv", "dropout": 0.0}
+_MNIST_GAN = _MNIST_CODED | {"task": "generate", "loss": "adversarial", "network": "gan", "input": "signed"}
+_DIGITS = {"data": "digits", "epochs": 30}
+
+_HEAD: dict[str, Any] = {
+    "backbone": "efficientnet-lite0",
+    "network": "head",
+    "arguments": {"hidden": [], "dropout": 0.0},
+    "optimiser": "adam",
+    "rate": 0.001,
+    "schedule": "cosine",
+    "batch": 32,
+    "epochs": 30,
+}
 _MNIST_CNN = {"channels": 1, "side": 28, "layers": [[5, 5, 1, 0, 2], [10, 5, 1, 0, 2]], "hidden": [32], "classes": 10, "softmax": False}
 _CIFAR_CNN = {
     "channels": 3,
@@ -289,6 +340,24 @@ RECIPES = {
             score=0.218,
         ),
         Recipe(
+            name="dogs-transfer",
+            help="A linear layer on the packaged network's features of dogs of ten breeds, computed once.",
+            data="dogs",
+            split="valid",
+            **_HEAD,
+            minutes=9.0,
+            score=0.0,
+        ),
+        Recipe(
+            name="cifar-transfer",
+            help="The same on 50 pictures of each class of CIFAR-10.",
+            data="cifar10",
+            subset=500,
+            **_HEAD | {"keep": "last"},
+            minutes=18.0,
+            score=0.0,
+        ),
+        Recipe(
             name="made-names",
             help="An LSTM on made-up names of three languages: seconds, for trying things out.",
             data="made-names",
@@ -368,6 +437,74 @@ RECIPES = {
             epochs=10,
             minutes=4.0,
             score=6.1,
+        ),
+        Recipe(
+            name="digits-vae",
+            help="A variational autoencoder of scikit-learn's digits: seconds, for trying things out.",
+            task="reconstruct",
+            loss="elbo",
+            network="vae",
+            arguments={"channels": 1, "side": 8, "hidden": 64, "code": 8},
+            **_MNIST_CODED | _DIGITS,
+        ),
+        Recipe(
+            name="digits-gan",
+            help="A generator of scikit-learn's digits and its discriminator: seconds, for trying things out.",
+            arguments=_GAN | {"side": 8, "dropout": 0.1},
+            **_MNIST_GAN | _DIGITS,
+        ),
+        Recipe(
+            name="mnist-autoencoder",
+            help="The course's autoencoder 784-32-784 of MNIST.",
+            task="reconstruct",
+            loss="squared-error",
+            network="autoencoder",
+            arguments={"channels": 1, "side": 28, "code": 32},
+            l2=1e-5,
+            epochs=5,
+            **_MNIST_CODED,
+        ),
+        Recipe(
+            name="mnist-conv-autoencoder",
+            help="The course's convolutional autoencoder of MNIST, with a code of 64.",
+            task="reconstruct",
+            loss="squared-error",
+            network="conv-autoencoder",
+            arguments={"channels": 1, "side": 28, "code": 64},
+            l2=1e-5,
+            epochs=5,
+            **_MNIST_CODED,
+        ),
+        Recipe(
+            name="mnist-vae",
+            help="The course's variational autoencoder of MNIST, with a code of 25, for 20 epochs.",
+            task="reconstruct",
+            loss="elbo",
+            network="vae",
+            arguments={"channels": 1, "side": 28, "hidden": 350, "code": 25},
+            epochs=20,
+            **_MNIST_CODED,
+        ),
+        Recipe(
+            name="mnist-gan",
+            help="The course's generator of MNIST's digits and its discriminator, linear layers alone.",
+            arguments=_GAN,
+            epochs=20,
+            **_MNIST_GAN | {"rate": 0.002},
+        ),
+        Recipe(
+            name="mnist-dcgan",
+            help="The same with convolutions (DCGAN).",
+            arguments=_DCGAN,
+            epochs=10,
+            **_MNIST_GAN | {"rate": 0.0002, "momentum": 0.5, "batch": 128},
+        ),
+        Recipe(
+            name="mnist-wgan",
+            help="The same as Wasserstein's critic, its slope held near 1 (WGAN-GP).",
+            arguments=_DCGAN | {"norms": False},
+            epochs=10,
+            **_MNIST_GAN | {"loss": "wasserstein", "rate": 0.0002, "momentum": 0.5, "second": 0.9, "batch": 320},
         ),
     )
 }

@@ -20,17 +20,22 @@ from torch import nn
 from hoodwink.data.download import Progress
 from hoodwink.data.fetch import Tell
 from hoodwink.evidence.record import first_record
+from hoodwink.evidence.sampled import SAMPLES, gathered, sample_values
 from hoodwink.evidence.verify import HERE
+from hoodwink.models.card import NoiseInput
 from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
 from hoodwink.models.weights import pack
+from hoodwink.pictures.write import encode_png
 from hoodwink.runs import EVENTS, Run, RunError, one_line
 from hoodwink.training.checkpoint import STATE, load_state, save_state
+from hoodwink.training.generative import adversarial, elbo, wasserstein
 from hoodwink.training.inputs import gather, make_card, make_network
 from hoodwink.training.loop import Diverged, Epoch, Parts, Training, evaluate, fit
 from hoodwink.training.material import Material
 from hoodwink.training.precision import keep_memory
 from hoodwink.training.recipes import Recipe, RecipeError, find_recipe
-from hoodwink.training.updates import classify, penalised
+from hoodwink.training.sheets import MADE, draw_sheet, keep_animation, keep_sheet, made_of_noise
+from hoodwink.training.updates import Family, classify, penalised, reconstruct
 
 DEFAULT_OUT = "hoodwink-train"
 _SAID = ("help", "minutes", "score")  # what is said of a recipe; the weights do not depend on it
@@ -39,13 +44,17 @@ SAVED = 20.0  # seconds between two states; a kill costs no more
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told what. epoch: the means of each; step: after each group of steps the step and how many there are in all."""
+    """Who is told what. epoch: the means of each; step: after each group of steps the step and how many there are in all.
+
+    network: after each epoch its number, from 1, and the network, in evaluation mode.
+    """
 
     say: Callable[[str], None] | None = None
     epoch: Callable[[Epoch], None] | None = None
     step: Callable[[int, int], None] | None = None
     tell: Tell | None = None
     progress: Progress | None = None
+    network: Callable[[int, nn.Module], None] | None = None
 
 
 def train(
@@ -74,8 +83,9 @@ def train(
     if run is not None and run.finished:
         return run
     rank, world = _join()
-    if world > 1 and chosen.reading.unit:
-        raise RecipeError(f"{chosen.name}: texts are learned by one process, there are {world}; type hoodwink train without torchrun")
+    if world > 1 and (chosen.reading.unit or chosen.adversarial or chosen.backbone):
+        what = "texts are" if chosen.reading.unit else "a generator and its discriminator are" if chosen.adversarial else "a head is"
+        raise RecipeError(f"{chosen.name}: {what} trained by one process, there are {world}; type hoodwink train without torchrun")
     material = gather(chosen, device, say=watch.say, tell=watch.tell, progress=watch.progress)
     network = make_network(chosen, material, device)
     material = material.suited(network)
@@ -120,8 +130,20 @@ def _resumed(out: Path, recipe: Recipe) -> Run:
 
 
 def _parts(recipe: Recipe, network: nn.Module, material: Material, rank: int, world: int) -> Parts:
-    update = penalised(classify(recipe.smoothing), network, recipe.l1, recipe.l2)
-    return Parts(recipe, network, update, material.train, material.validation, rank, world)
+    family = penalised(_family(recipe, network), network, recipe.l1, recipe.l2)
+    return Parts(recipe, network, family, material.train, material.validation, rank, world)
+
+
+def _family(recipe: Recipe, network: Any) -> Family:
+    """How a network of the recipe learns."""
+    families: dict[str, Callable[[], Family]] = {
+        "cross-entropy": lambda: classify(recipe.smoothing),
+        "squared-error": reconstruct,
+        "elbo": elbo,
+        "adversarial": lambda: adversarial(network),
+        "wasserstein": lambda: wasserstein(network, recipe.rounds),
+    }
+    return families[recipe.loss]()
 
 
 def _record(recipe: Recipe, material: Material, device: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -129,12 +151,15 @@ def _record(recipe: Recipe, material: Material, device: str, arguments: Sequence
     inputs = [
         {"name": recipe.data, "split": spec.rpartition(":")[2], "sha256": material.hashes[name]} for name, spec in material.sets.items()
     ]
-    return record | {"device": device, "inputs": inputs}
+    features = {} if material.backbone is None else {"features": material.backbone.facts()}
+    return record | {"device": device, "inputs": inputs, **features}
 
 
 def _fit(training: Training, run: Run | None, material: Material, watch: Watch, saved: float, tensorboard: bool) -> None:
     """Train, keeping a state every so often, and telling everybody."""
-    board = None
+    board, recipe = None, training.parts.recipe
+    if run is not None and not training.position.total:
+        keep_sheet(run, 0, draw_sheet(training.parts.network, material, recipe.seed))
     if tensorboard and run is not None:
         from hoodwink.training.board import Board
 
@@ -142,12 +167,16 @@ def _fit(training: Training, run: Run | None, material: Material, watch: Watch, 
     last = time.monotonic()
 
     def on_epoch(epoch: Epoch) -> None:
+        drawn = None if run is None else draw_sheet(training.parts.network, material, recipe.seed)
         if run is not None:
             run.event(**asdict(epoch))
+            keep_sheet(run, epoch.epoch, drawn)
         if board is not None:
-            board.epoch(epoch, training.position.total, evaluate(training.parts, material.test)[1])
+            board.epoch(epoch, training.position.total, evaluate(training.parts, material.test)[1], drawn)
         if watch.epoch is not None:
             watch.epoch(epoch)
+        if watch.network is not None:
+            watch.network(epoch.epoch, training.parts.network.eval())
 
     def tick(training: Training) -> None:
         nonlocal last
@@ -166,7 +195,7 @@ def _fit(training: Training, run: Run | None, material: Material, watch: Watch, 
             if run is not None and (run.directory / STATE).is_file()
             else "no state was kept yet"
         )
-        raise Diverged(f"{error}; {good}; a smaller rate may help: --set rate={training.parts.recipe.rate / 10:g}") from None
+        raise Diverged(f"{error}; {good}; a smaller rate may help: --set rate={recipe.rate / 10:g}") from None
     finally:
         if board is not None:
             board.close()
@@ -179,26 +208,37 @@ def _finish(run: Run, training: Training, material: Material) -> None:
     last = evaluate(parts, material.test)
     result: dict[str, Any] = {"epochs": position.epoch, "last": _score(last), "seconds": round(position.seconds, 2)}
     kept = last
-    if position.best_weights:
+    if position.best_weights and position.best is not None:
         network.load_state_dict(position.best_weights)
         kept = evaluate(parts, material.test)
-        result |= {"best": _score(kept), "best_epoch": position.best_epoch, "validation_accuracy": position.best}
+        judged = {"validation_loss": -position.best} if kept[1] is None else {"validation_accuracy": position.best}
+        result |= {"best": _score(kept), "best_epoch": position.best_epoch, **judged}
     if recipe.flips:
         result["flips"] = _score(evaluate(parts, material.test, flips=True))
-    score = kept[1] if recipe.task == "classify" else math.exp(kept[0])
+    score = _measured(recipe, material, *kept)
     card = _keep_model(run, training, material, score)
+    keep_animation(run)
     run.update(
         result=result,
         models=[{"spec": HERE, "options": {}, "name": card["name"], "weights_sha256": card["weights_sha256"], "card": card}],
-        claims=[{"kind": "score", "file": WEIGHTS_FILE, "model": 0, "values": _claimed(recipe, material, score)}],
+        claims=[_made(run, recipe, network, material)] if score is None else [_claimed(recipe, material, score)],
     )
     run.event(wrote=STATE)
     run.finish()
 
 
+def _measured(recipe: Recipe, material: Material, loss: float | None, accuracy: float | None) -> float | None:
+    """The score of a loss and an accuracy on the test set; None where examples cannot judge."""
+    if recipe.measure == "accuracy" or loss is None:
+        return accuracy
+    values = math.prod(material.test.take(torch.arange(1))[0].shape[1:])  # the loss is a mean over them
+    return {"perplexity": math.exp(min(loss, 700)), "squared_error": loss, "nats": loss * values}[recipe.measure]
+
+
 def _keep_model(run: Run, training: Training, material: Material, score: float | None) -> dict[str, Any]:
     """Write the weights as they are into the run's folder, which makes it a model folder; the card that was written."""
-    weights, sha256 = pack(training.parts.network)
+    network, backbone = training.parts.network, material.backbone
+    weights, sha256 = pack(network if backbone is None else backbone.whole(network))
     card = make_card(training.parts.recipe, material, sha256, score, date.today().isoformat())
     run.write(WEIGHTS_FILE, weights)
     run.write(CARD_FILE, (json.dumps(card.to_json(), indent=1) + "\n").encode())
@@ -206,11 +246,21 @@ def _keep_model(run: Run, training: Training, material: Material, score: float |
 
 
 def _claimed(recipe: Recipe, material: Material, score: float) -> dict[str, Any]:
-    return {"set": material.sets["test"], "sha256": material.hashes["test"], "only": recipe.reading.only, recipe.measure: score}
+    values = {"set": material.sets["test"], "sha256": material.hashes["test"], "only": recipe.reading.only, recipe.measure: score}
+    return {"kind": "score", "file": WEIGHTS_FILE, "model": 0, "values": values}
 
 
-def _score(found: tuple[float, float]) -> dict[str, float]:
-    return {"test_loss": found[0], "test_accuracy": found[1]}
+def _made(run: Run, recipe: Recipe, network: nn.Module, material: Material) -> dict[str, Any]:
+    """What the network makes of noise is what can be claimed of it."""
+    if not isinstance(material.input, NoiseInput):
+        raise RecipeError(f"{recipe.name}: a network that makes pictures of noise was wanted; there is nothing else to claim of it")
+    run.write(SAMPLES, encode_png(gathered(made_of_noise(network, material.input, recipe.seed))))
+    return {"kind": "sample", "file": SAMPLES, "model": 0, "values": sample_values(MADE, recipe.seed)}
+
+
+def _score(found: tuple[float | None, float | None]) -> dict[str, float]:
+    named = {"test_loss": found[0], "test_accuracy": found[1]}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _join() -> tuple[int, int]:
