@@ -28,8 +28,9 @@ from typing import Any
 
 import numpy as np
 
+from hoodwink.search.engine import Index
 from hoodwink.search.exact import exact, questions
-from hoodwink.search.index import Index, open_index
+from hoodwink.search.index import open_index
 from hoodwink.search.store import File, Storage, open_store
 
 PARTS = ("fill", "build", "ask", "change")

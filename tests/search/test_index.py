@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hoodwink.search import engine
 from hoodwink.search import index as indexes
+from hoodwink.search.engine import CANDIDATES, NEAREST, WANTED, Index
 from hoodwink.search.exact import IDS, ROWS, Whole, exact, questions
-from hoodwink.search.index import CANDIDATES, NEAREST, POINTER, VECTORS, Index, open_index
+from hoodwink.search.index import POINTER, VECTORS, open_index
 from hoodwink.search.store import File, SearchError, Storage, Store
 
 pytest.importorskip("faiss", reason="faiss is not installed (pip install 'hoodwink[search]')")
@@ -119,7 +121,7 @@ def test_cells_find_nearly_all_and_rank_them_exactly(store: Storage, filled: Cal
     ids, cosines = index.query(queries, NEAREST)
     wanted, values = oracle(store, queries, NEAREST)
     share = np.mean([len(set(a) & set(b)) / NEAREST for a, b in zip(ids.tolist(), wanted.tolist(), strict=True)])
-    assert share >= 0.98 and index.recall() == index.built.recall >= indexes.WANTED
+    assert share >= 0.98 and index.recall() == index.built.recall >= WANTED
     lookup = dict(zip(store.ids().tolist(), store.vectors(store.ids()), strict=True))
     for row, found, query in zip(ids, cosines, questions(queries, 1, 16), strict=True):
         rows = np.array([lookup[int(one)] for one in row])
@@ -146,11 +148,11 @@ def test_the_recall_that_is_told_is_that_of_a_count_by_hand(one: Store, filled: 
 
 def test_components_that_lose_too_much_are_not_left_out(one: Store, ask: Ask, cells: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexes, "KEPT", (2,))
-    monkeypatch.setattr(indexes, "CANDIDATES", 2 * NEAREST + 2)
+    monkeypatch.setattr(engine, "CANDIDATES", 2 * NEAREST + 2)
     draw = np.random.default_rng(0)
     one.add([File(f"/{at}", at, at, "a") for at in range(900)], draw.standard_normal((900, 16)))  # no direction is more than another
     built = ask(one).built
-    assert built.kept == 16 and built.recall >= indexes.WANTED
+    assert built.kept == 16 and built.recall >= WANTED
 
 
 def test_many_answers_from_cells_are_exact(one: Store, filled: Callable[..., Any], ask: Ask, cells: None) -> None:
@@ -199,8 +201,7 @@ def test_other_names_need_no_other_index(one: Store, filled: Callable[..., Any],
     first = ask(one).built
     known = one.known()["/p000003.png"]
     one.moved([(known.path, File("/elsewhere.png", known.size, known.mtime, known.sha256))])
-    second = ask(one).built
-    assert second.folder == first.folder and second.stamp == one.stamp() != first.stamp
+    assert ask(one).built == first and first.stamp != one.stamp()
     assert "/elsewhere.png" in {file.path for file in one.files(one.ids()).values()}
 
 
@@ -214,12 +215,9 @@ def test_cells_are_brought_up_to_date_without_being_made_again(one: Store, fille
     ids, cosines = second.query(queries, 10)
     assert set(ids.ravel().tolist()) <= set(one.ids().tolist())
     assert (cosines[:, 0] > 1 - 1e-5).all()  # each new picture finds itself
-    assert second.recall() == second.built.recall >= indexes.WANTED and second.built.drift == 0
-    filled(one, 10, seed=7, name="s")
-    third = ask(one).built
-    assert (third.drift, third.recall) == (10, second.built.recall)  # too few to measure again
+    assert second.recall() == second.built.recall >= WANTED
     filled(one, 700, seed=6, name="r")  # many more: the cells are made again
-    assert ask(one).built.trained == 1760
+    assert ask(one).built.trained == 1750
 
 
 def test_a_store_made_anew_in_the_same_folder(tmp_path: Path, filled: Callable[..., Any], ask: Ask) -> None:

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +16,6 @@ from hypothesis import strategies as st
 
 from hoodwink.search.store import DATABASE, File, SearchError, Storage, Store, open_store, unit
 
-SCRIPT = Path(__file__).with_name("writing.py")
 Open = Callable[..., Storage]
 KEPT = 2**-11  # the relative rounding of float16
 
@@ -281,103 +274,7 @@ def test_a_damaged_store_says_so_in_one_line(tmp_path: Path, filled: Callable[..
     assert "\n" not in str(error.value)
 
 
-# more than one process, and dead ones
-
-
-def start(where: str, *names: str, batches: int) -> list[subprocess.Popen[str]]:
-    """Processes that begin to write at the same time."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryDirectory() as folder:
-        ready, go = [Path(folder) / name for name in names], Path(folder) / "go"
-        commands = [
-            [sys.executable, str(SCRIPT), where, name, str(batches), str(path), str(go)] for name, path in zip(names, ready, strict=True)
-        ]
-        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        writers = [subprocess.Popen(command, env=environment, **pipes) for command in commands]
-        until = time.monotonic() + 120
-        while not all(path.exists() for path in ready) and time.monotonic() < until:
-            time.sleep(0.001)
-        go.touch()
-        if len(names) > 1:
-            for writer in writers:
-                writer.wait(120)
-        else:
-            assert writers[0].stdout is not None
-            writers[0].stdout.readline()
-    return writers
-
-
-def batches_in(store: Storage, name: str) -> list[int]:
-    """The batches of a writer that are there; each must be whole, with the embeddings that it was given."""
-    found = held(store)
-    mine = {path: row for path, row in found.items() if path.startswith(f"/{name}/")}
-    numbers = sorted({int(path.rpartition("/")[2].partition("-")[0]) for path in mine})
-    for batch in numbers:
-        for at in range(3):
-            given = np.array([batch % 7 + 1, at + 1, 1, 0]) / np.sqrt((batch % 7 + 1) ** 2 + (at + 1) ** 2 + 1)
-            np.testing.assert_allclose(mine[f"/{name}/{batch}-{at}"], given, atol=2 * KEPT)
-    assert len(mine) == 3 * len(numbers)
-    return numbers
-
-
-def test_two_who_make_and_write_a_store_at_once_lose_nothing(tmp_path: Path, kind: str) -> None:
-    where = f"lance:{tmp_path / 'store'}" if kind == "lance" else str(tmp_path / "store")
-    names, batches = ("one", "two"), 10 if kind == "lance" else 40
-    for writer in start(where, *names, batches=batches):
-        _, said = writer.communicate()
-        assert writer.returncode == 0, said
-    with closing(open_store(where)) as store:
-        assert [batches_in(store, name) for name in names] == [list(range(batches))] * 2
-        assert len(store) == len(store.known()) == (2 * 3 + 1) * batches  # what both wrote is there once
-
-
-def test_who_reads_before_writing_is_not_overtaken(tmp_path: Path) -> None:
-    def other() -> None:
-        with closing(Store.open(tmp_path)) as second:
-            second.add([file("/other", "b")], vectors(1))
-
-    thread = threading.Thread(target=other)
-
-    def slowly() -> Iterator[File]:
-        yield file("/x")
-        thread.start()
-        thread.join(0.2)  # it waits for us: what was read must still hold when it is written
-        yield file("/y")
-
-    with closing(Store.open(tmp_path, model="m", weights_sha256="ab", dimension=16)) as store:
-        store.add([file("/p")], vectors(1))
-        store.copied(slowly())  # type: ignore[arg-type]
-        thread.join()
-        assert set(store.known()) == {"/p", "/x", "/y", "/other"}
-
-
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 11))])
-def test_after_a_kill_the_store_holds_what_was_committed(tmp_path: Path, seed: int) -> None:
-    killed(str(tmp_path / "store"), random.Random(seed).uniform(0.01, 0.5))
-
-
-def test_after_a_kill_lance_holds_what_was_committed(tmp_path: Path) -> None:
-    pytest.importorskip("lancedb", reason="lancedb is not installed (pip install 'hoodwink[lance]')")
-    killed(f"lance:{tmp_path / 'store'}", 0.3)
-
-
-def killed(where: str, delay: float) -> None:
-    """Let a process write, kill it, and look at what it left; its first line was read."""
-    (writer,) = start(where, "one", batches=100_000)
-    assert writer.stdout is not None and writer.stderr is not None
-    time.sleep(delay)
-    writer.send_signal(signal.SIGKILL)
-    lines = writer.stdout.readlines()  # `communicate` would lose what `readline` has read ahead
-    said = writer.stderr.read()
-    writer.communicate()
-    assert not said, said
-    printed = [0, *map(int, lines)]
-    with closing(open_store(where)) as store:
-        found = batches_in(store, "one")
-        assert found[: len(printed)] == printed == list(range(len(printed)))
-        assert len(found) - len(printed) <= 1  # it was killed between the commit and the line
-        store.add([file("/next", "n")], [[1, 0, 0, 0]])  # and it goes on
-        assert len(store) == 4 * len(found) + 1
+# as others see it
 
 
 def test_a_copy_of_the_database_alone_is_the_store(tmp_path: Path, filled: Callable[..., Any]) -> None:

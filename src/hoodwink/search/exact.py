@@ -13,6 +13,7 @@ from hoodwink.search.store import Floats, Halves, Ids, SearchError, Storage, uni
 
 CHUNK = 4096
 ROWS, IDS = "rows.f16", "ids.npy"
+CLOSE = 1e-6  # cosines as close as that differ by rounding
 
 
 class Whole:
@@ -38,16 +39,20 @@ class Whole:
 
 
 class Rows:
-    """The embeddings as a store keeps them, in one file. It is read, not mapped: what was read does not stay in this process's memory."""
+    """The embeddings as a store keeps them, in one file, but for those that went since; and those that came since, in memory.
+
+    ids: of all that are there, rising; came: of those in memory.
+    The file is read, not mapped: what was read does not stay in this process's memory.
+    """
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        ids: Ids = np.load(folder / IDS)
-        self._order = np.argsort(ids)
-        self._stored, self.ids, self._dimension = ids, ids[self._order], dimension
+        self._stored: Ids = np.load(folder / IDS)
+        self._dimension = dimension
         self._file = open(folder / ROWS, "rb", buffering=0)  # noqa: SIM115
-        if os.fstat(self._file.fileno()).st_size != 2 * dimension * len(ids):
+        if os.fstat(self._file.fileno()).st_size != 2 * dimension * len(self._stored):
             self.close()
             raise ValueError("the embeddings are cut short")
+        self.change(self._stored[:0], self._stored[:0], np.empty((0, dimension), np.float16))
 
     @classmethod
     def copied(cls, store: Storage, folder: Path) -> Rows:
@@ -60,27 +65,48 @@ class Rows:
         np.save(folder / IDS, np.concatenate(ids))
         return cls(folder, store.card.dimension)
 
+    def change(self, gone: Ids, came: Ids, halves: Halves) -> None:
+        """Leave out some ids of the file, and hold others with their embeddings n x D, beside all of the file."""
+        self.came, self._halves, self._units = came, halves, units(halves)
+        names = np.concatenate([self._stored, came])
+        order = np.argsort(names, kind="stable")  # quick where they rise already
+        there = np.ones(len(names), np.bool_)
+        there[np.searchsorted(names, gone, sorter=order)] = False
+        self._order = order[there]
+        self.ids: Ids = names[self._order]
+        self._live = np.ones(len(self._stored), np.bool_)
+        self._live[order[~there]] = False
+
     def take(self, ids: Ids) -> Floats:
         """The unit vectors n x D of ids that are there, in their order."""
-        places, width = self._order[np.searchsorted(self.ids, ids)].tolist(), 2 * self._dimension
-        out = np.empty((len(places), self._dimension), np.float32)
-        for at in range(0, len(places), CHUNK):
-            data = b"".join([self._read(width, place * width) for place in places[at : at + CHUNK]])
-            out[at : at + CHUNK] = units(self._halves(data))
+        places, width = self._order[np.searchsorted(self.ids, ids)], 2 * self._dimension
+        out, late = np.empty((len(places), self._dimension), np.float32), places >= len(self._stored)
+        out[late] = self._units[places[late] - len(self._stored)]
+        for at in np.array_split(np.flatnonzero(~late), -(-len(places) // CHUNK) or 1):
+            out[at] = units(self._joined(b"".join([self._read(width, place * width) for place in places[at].tolist()])))
         return out
 
+    def newest(self, query: Floats, k: int) -> Ids:
+        """Of those that came, the k nearest to a unit vector, and those as near as the last of them."""
+        if len(self.came) <= k:
+            return self.came
+        found = self._units @ query
+        near: Ids = self.came[found >= np.partition(found, -k)[-k] - CLOSE]
+        return near
+
     def chunks(self) -> Iterator[tuple[Ids, Halves]]:
-        """All ids and embeddings in the order of the file."""
+        """All ids and embeddings in the order of the file, and those that came."""
         width = 2 * self._dimension
         for at in range(0, len(self._stored), CHUNK):
-            some = self._stored[at : at + CHUNK]
-            yield some, self._halves(self._read(len(some) * width, at * width))
+            live = self._live[at : at + CHUNK]
+            yield self._stored[at : at + CHUNK][live], self._joined(self._read(len(live) * width, at * width))[live]
+        yield self.came, self._halves
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
-    def _halves(self, data: bytes) -> Halves:
+    def _joined(self, data: bytes) -> Halves:
         return np.frombuffer(data, np.float16).reshape(-1, self._dimension)
 
     def _read(self, size: int, at: int) -> bytes:
@@ -95,11 +121,11 @@ def exact(chunks: Iterable[tuple[Ids, Halves]], queries: Floats, k: int) -> tupl
     ids, cosines = [np.empty(0, np.int64)] * len(queries), [np.empty(0, np.float32)] * len(queries)
     floor = np.full(len(queries), -np.inf, np.float32)  # the last of the best so far
     for some, halves in chunks:
-        found = queries @ units(halves).T  # N x n
-        reach = found >= floor[:, None]
+        rows = units(halves)
+        reach = queries @ rows.T >= floor[:, None] - CLOSE  # N x n
         for at in np.flatnonzero(reach.any(axis=1)):
-            names, values = np.concatenate([ids[at], some[reach[at]]]), np.concatenate([cosines[at], found[at][reach[at]]])
-            ids[at], cosines[at] = best(names, values, k)
+            found = compare(rows[reach[at]], queries[at])
+            ids[at], cosines[at] = best(np.concatenate([ids[at], some[reach[at]]]), np.concatenate([cosines[at], found]), k)
             if len(ids[at]) == k:
                 floor[at] = cosines[at][-1]
     width = min((len(one) for one in ids), default=0)
@@ -110,6 +136,12 @@ def best(ids: Ids, cosines: Floats, k: int) -> tuple[Ids, Floats]:
     """The k of the largest cosines, the smaller id first where they are equal."""
     order = np.lexsort((ids, -cosines))[:k]
     return ids[order], cosines[order]
+
+
+def compare(rows: Floats, query: Floats) -> Floats:
+    """The cosines n of unit vectors n x D with one; no matrix product, which rounds equal rows differently at different places."""
+    found: Floats = np.einsum("nd,d->n", rows, query)
+    return found
 
 
 def units(halves: Halves) -> Floats:

@@ -159,12 +159,17 @@ class LanceStore:
             raise _error(self.name, "rows", error) from error
 
     @_plainly
+    def rows_of(self, ids: Sequence[int] | Ids) -> tuple[Ids, Halves]:
+        """See `Storage`."""
+        names, halves = [np.empty(0, np.int64)], [np.empty((0, self.card.dimension), np.float16)]
+        for batch in self._of(["id", "vector"], "id", [int(one) for one in ids]):
+            names.append(batch["id"].to_numpy())
+            halves.append(self._halves(batch))
+        return np.concatenate(names), np.concatenate(halves)
+
     def vectors(self, ids: Sequence[int] | Ids) -> Floats:
         """See `Storage`."""
-        found: dict[int, Halves] = {}
-        for batch in self._of(["id", "vector"], "id", [int(one) for one in ids]):
-            found.update(zip(batch["id"].to_pylist(), self._halves(batch), strict=True))
-        return pick_vectors(ids, found, lambda some: np.array(list(some)).reshape(-1, self.card.dimension))
+        return pick_vectors(ids, *self.rows_of(ids))
 
     @_plainly
     def stamp(self) -> str:

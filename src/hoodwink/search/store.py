@@ -91,6 +91,9 @@ class Storage(Protocol):
     def rows(self, chunk: int = 4096) -> Iterator[tuple[Ids, Halves]]:
         """All ids (n) and embeddings (n x D), at most `chunk` at a time, in any order."""
 
+    def rows_of(self, ids: Sequence[int] | Ids) -> tuple[Ids, Halves]:
+        """Those of some ids that are there (n), in any order, and their embeddings (n x D)."""
+
     def vectors(self, ids: Sequence[int] | Ids) -> Floats:
         """The embeddings N x D of some ids in their order; SearchError if one is gone."""
 
@@ -224,10 +227,14 @@ class Store:
             last = found[-1][0]
             yield np.array([row[0] for row in found], np.int64), self._joined(row[1] for row in found)
 
+    def rows_of(self, ids: Sequence[int] | Ids) -> tuple[Ids, Halves]:
+        """See `Storage`."""
+        found = list(self._of("SELECT id, vector FROM vectors", ids))
+        return np.array([row[0] for row in found], np.int64), self._joined(row[1] for row in found)
+
     def vectors(self, ids: Sequence[int] | Ids) -> Floats:
         """See `Storage`."""
-        found = dict(self._of("SELECT id, vector FROM vectors", ids))
-        return pick_vectors(ids, found, self._joined)
+        return pick_vectors(ids, *self.rows_of(ids))
 
     def stamp(self) -> str:
         """See `Storage`."""
@@ -320,14 +327,16 @@ def unit(vectors: Any) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
     return (array / np.where(good, norm, 1)[:, None]).astype(np.float32), good
 
 
-def pick_vectors(ids: Sequence[int] | Ids, found: Mapping[int, Any], joined: Any) -> Floats:
-    """The found vectors in the order of their ids; SearchError for one that was not found."""
-    gone = [int(one) for one in ids if int(one) not in found]
-    if gone:
+def pick_vectors(ids: Sequence[int] | Ids, found: Ids, halves: Halves) -> Floats:
+    """The found embeddings in the order of `ids`; SearchError for one that was not found."""
+    asked = np.asarray(ids, np.int64)
+    gone = asked[~np.isin(asked, found)]
+    if len(gone):
         raise SearchError(
-            f"vectors: {len(gone)} of {len(ids)} ids are not in the store, the first is {gone[0]}; ask again, or take `ids()`"
+            f"vectors: {len(gone)} of {len(asked)} ids are not in the store, the first is {gone[0]}; ask again, or take `ids()`"
         )
-    return np.asarray(joined(found[int(one)] for one in ids), dtype=np.float32)
+    order = np.argsort(found)
+    return halves[order[np.searchsorted(found, asked, sorter=order)]].astype(np.float32)
 
 
 def _begin(connection: sqlite3.Connection, card: StoreCard | None) -> dict[str, Any]:
