@@ -71,6 +71,14 @@ def test_long_lines_of_talk_stay_whole(capsys: pytest.CaptureFixture[str]) -> No
     assert talk.code == BAD
 
 
+def test_names_are_no_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    talk = Talk(as_json=False, quiet=False, debug=False)
+    talk.say("dogs:train: 3 pictures")
+    talk.show("dogs:train: 3 pictures")
+    said = capsys.readouterr()
+    assert said.err == said.out == "dogs:train: 3 pictures\n"
+
+
 def test_quiet_says_only_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
     talk = Talk(quiet=True)
     talk.say("by the way")

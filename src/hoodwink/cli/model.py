@@ -59,7 +59,10 @@ def list_command(talk: Talk) -> None:
         from hoodwink.models.load import PACKAGED
         from hoodwink.networks.table import NETWORKS
 
-    sizes = {name: f"{row.size[0]} x {row.size[1]} pixels" if row.size else "texts" for name, row in NETWORKS.items()}
+    sizes = {
+        name: f"{row.size[0]} x {row.size[1]} pixels" if row.size else "noise" if row.noise else "features" if row.features else "texts"
+        for name, row in NETWORKS.items()
+    }
     talk.show(heading("Packaged"), facts((name, sizes[name]) for name in PACKAGED))
     talk.show(heading("For bare weights", "--network"), facts(sizes.items()))
     talk.show(heading("Ways to a network", "--model"), facts(WAYS.items()))
@@ -123,9 +126,10 @@ def _network(name: str) -> dict[str, Any]:
 
     row = NETWORKS[name]
     network = row.make()
-    shape = (row.channels, *row.size) if row.size else (row.noise,) if row.noise else TEXT
+    numbers = row.noise or row.features
+    shape = (row.channels, *row.size) if row.size else (numbers,) if numbers else TEXT
     count = sum(parameter.numel() for parameter in network.parameters())
-    takes = "picture" if row.size else "noise" if row.noise else "text"
+    takes = "picture" if row.size else "noise" if row.noise else "features" if row.features else "text"
     return {"name": name, "parameters": count, "takes": takes, "input": shape, "layers": layers(network, shape, text=takes == "text")}
 
 
@@ -158,9 +162,12 @@ def _show_layers(record: dict[str, Any], talk: Talk) -> None:
     talk.show(Padding(listing("layer", "kind", "output", "parameters", "how they come about", rows=rows), (0, 0, 0, 2)), "")
     part = "all of them trained" if trained == total else f"{trained:,} of them trained"
     sizes = times(record["input"])
-    taken = {"text": f"a text of {sizes} steps", "noise": f"{sizes} numbers", "picture": f"a picture of {sizes} (C x H x W)"}[
-        record["takes"]
-    ]
+    taken = {
+        "text": f"a text of {sizes} steps",
+        "noise": f"{sizes} numbers",
+        "features": f"{sizes} features",
+        "picture": f"a picture of {sizes} (C x H x W)",
+    }[record["takes"]]
     talk.show(notes([f"{len(found)} layers, for {taken}: {total:,} parameters, {part}"]))
 
 

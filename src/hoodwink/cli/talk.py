@@ -43,14 +43,14 @@ class Talk:
         """The console of the results; where it is no terminal, lines are as long as they need to be."""
         from rich.console import Console
 
-        return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, highlight=False)
+        return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, highlight=False, emoji=False)
 
     @property
     def err(self) -> Console:
         """The console of talk and progress."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, emoji=False)  # dogs:train: is no locomotive
 
     @property
     def lively(self) -> bool:

@@ -98,7 +98,7 @@ def _from(source: Source, card: DataCard, wanted: Sequence[DataFile]) -> dict[st
                 return {}
             raise
         if source.keep:
-            _keep(cache_folder(card.name), name, data)
+            keep(cache_folder(card.name), name, data)
         if name in names:
             found[name] = data
     return found
@@ -224,7 +224,8 @@ def _convert(path: Path, form: Form, names: Sequence[str] | None = None) -> Iter
             yield name, part.make(*(members[member] for member in part.members))
 
 
-def _keep(folder: Path, name: str, data: bytes) -> None:
+def keep(folder: Path, name: str, data: bytes) -> None:
+    """Write a file into a folder of the cache, whole or not at all; CacheError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / name, data)

@@ -13,11 +13,13 @@ from hoodwink.data.fetch import Tell
 from hoodwink.data.keys import keyed
 from hoodwink.models.build import build
 from hoodwink.models.card import ModelCard
+from hoodwink.networks.table import NETWORKS
 from hoodwink.training.feeds import convolves
 from hoodwink.training.material import Material
 from hoodwink.training.pictures import gather_pictures
-from hoodwink.training.recipes import Recipe
+from hoodwink.training.recipes import Recipe, RecipeError
 from hoodwink.training.texts import gather_texts
+from hoodwink.training.transfer import gather_features
 
 
 def gather(
@@ -28,7 +30,11 @@ def gather(
     tell: Tell | None = None,
     progress: Progress | None = None,
 ) -> Material:
-    """Load a recipe's data and part it; DataError, RecipeError, TextError."""
+    """Load a recipe's data and part it; DataError, RecipeError, TextError, ModelError of a backbone."""
+    if recipe.backbone:
+        return gather_features(recipe, device, say, tell, progress)
+    if recipe.network in NETWORKS and NETWORKS[recipe.network].features:
+        raise RecipeError(f"network: {recipe.network} takes another network's features; type --set backbone=efficientnet-lite0")
     if recipe.reading.unit:
         return gather_texts(recipe, device, tell)
     return gather_pictures(recipe, device, say, tell, progress)
@@ -45,12 +51,14 @@ def make_network(recipe: Recipe, material: Material, device: str = "cpu") -> nn.
 
 def make_card(recipe: Recipe, material: Material, weights_sha256: str, score: float | None, date: str) -> ModelCard:
     """What is known of a network; score: its accuracy (or perplexity) on the test examples, None while it is still being trained."""
+    backbone, own = material.backbone, {"name": recipe.network, "arguments": _arguments(recipe, material)}
     known = {"set": material.sets["test"], "measure": recipe.measure, "value": score, "sha256": material.hashes["test"], "date": date}
     return ModelCard(
         name=recipe.name,
         task=recipe.task,
-        network={"name": recipe.network, "arguments": _arguments(recipe, material)},
-        source=f"trained by hoodwink train {recipe.name}, seed {recipe.seed}",
+        network=own if backbone is None else backbone.record(own),
+        source=f"trained by hoodwink train {recipe.name}, seed {recipe.seed}{'' if backbone is None else backbone.source}",
+        licence="" if backbone is None else backbone.licence,
         weights_sha256=weights_sha256,
         input=material.input,
         classes=material.classes,
