@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from hoodwink.data.load import load
 from hoodwink.data.resident import Resident, resident
 from hoodwink.runs import RECORD, Run
+from hoodwink.training.loop import Epoch
 from hoodwink.training.recipes import Recipe, find_recipe
 from hoodwink.training.run import Watch, train
 
@@ -43,14 +46,26 @@ class Desk:
         own = {name: value for name, value in self.settings.items() if name not in ("recipe", *others)}
         return find_recipe(self["recipe"]).changed(own)
 
-    def train(self, recipe: Recipe, name: str = "network", *, shared: bool = False, tensorboard: bool = False) -> Run:
+    def train(
+        self,
+        recipe: Recipe,
+        name: str = "network",
+        *,
+        shared: bool = False,
+        tensorboard: bool = False,
+        network: Callable[[int, nn.Module], None] | None = None,
+    ) -> Run:
         """Train by a recipe, with the desk's seed, in the folder `name`; one that was stopped goes on, a finished one is only read.
 
-        shared: the lines of the study that train by this very recipe share the network.
+        shared: the lines of the study that train by this very recipe share the network. network: is given it after each epoch (see Watch).
         """
         folder = self.folder.parent / f"shared-{self.seed}" / name if shared else self.folder / name
         resume = (folder / RECORD).is_file()
-        told = Watch(epoch=lambda epoch: self.say(f"{self.line}, seed {self.seed}: epoch {epoch.epoch} of {recipe.epochs}"), step=self.step)
+
+        def epoch(done: Epoch) -> None:
+            self.say(f"{self.line}, seed {self.seed}: epoch {done.epoch} of {recipe.epochs}")
+
+        told = Watch(epoch=epoch, step=self.step, network=network)
         return train(
             recipe.changed({"seed": self.seed}), out=folder, device=self.device, resume=resume, tensorboard=tensorboard, watch=told
         )

@@ -16,6 +16,7 @@ from hoodwink.studies.dogs_mlp import DOGS_MLP
 from hoodwink.studies.fgsm_sweep import FGSM_SWEEP
 from hoodwink.studies.fool_photo import FOOL_PHOTO
 from hoodwink.studies.fool_text import FOOL_TEXT
+from hoodwink.studies.gan import GAN
 from hoodwink.studies.masked_gradient import MASKED_GRADIENT
 from hoodwink.studies.mnist_nets import MNIST_NETS
 from hoodwink.studies.names_batches import NAMES_BATCHES
@@ -30,6 +31,7 @@ from hoodwink.studies.scratch_hidden import SCRATCH_HIDDEN
 from hoodwink.studies.scratch_linear import SCRATCH_LINEAR
 from hoodwink.studies.size import SIZE
 from hoodwink.studies.text_generator import TEXT_GENERATOR
+from hoodwink.studies.transfer import TRANSFER
 from hoodwink.studies.tweets_bag import TWEETS_BAG
 from hoodwink.studies.tweets_rnn import TWEETS_RNN
 from hoodwink.studies.words import WORDS
@@ -56,6 +58,7 @@ STUDIES: dict[str, Study] = {
         CIFAR_CNN,
         CIFAR_FAST,
         REGULARISERS,
+        TRANSFER,
         BINARY_FUNCTIONS,
         CONV_SHAPES,
         NAMES_LSTM,
@@ -65,6 +68,7 @@ STUDIES: dict[str, Study] = {
         WORDS,
         TEXT_GENERATOR,
         FOOL_TEXT,
+        GAN,
     )
 }
 

@@ -207,7 +207,7 @@ _MNIST_CODED: dict[str, Any] = {
     "keep": "last",
 }
 _GAN = {"channels": 1, "side": 28, "noise": 100, "widths": [32, 64, 128], "layers": "dense", "dropout": 0.3, "kernels": 0, "norms": True}
-_DCGAN = _GAN | {"widths": [128, 64], "layers": "conv", "dropout": 0.0}
+_DCGAN = _GAN | {"widths": [64, 32], "layers": "conv", "dropout": 0.0}
 _MNIST_GAN = _MNIST_CODED | {"task": "generate", "loss": "adversarial", "network": "gan", "input": "signed"}
 _DIGITS = {"data": "digits", "epochs": 30}
 
