@@ -23,6 +23,7 @@ _SHOWN = 5  # class names on a card: all would fill the screen
 VERBS = {
     "list": (__name__, "List the packaged networks and the other ways to one."),
     "show": (__name__, "Show a network's card and layers, and try the network."),
+    "join": ("hoodwink.cli.join", "Put a classifier behind an autoencoder."),
 }
 WAYS = {
     "a packaged name": "efficientnet-lite0",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check, inside, value
+from hoodwink.evidence.record import first_record
 from hoodwink.models.model import Levels, Model
 from hoodwink.models.sample import sample_pictures
 from hoodwink.pictures.draw import sheet
 from hoodwink.pictures.read import read_picture
-from hoodwink.runs import RunError
+from hoodwink.pictures.write import encode_png
+from hoodwink.runs import Run, RunError
 
 SAMPLES = "samples.png"
 _ALIKE = 1  # level: what another machine's rounding may turn
@@ -25,6 +27,19 @@ def gathered(pictures: Levels) -> Levels:
     """Pictures, uint8 N x H x W x C, beside and below each other in a square, in their order."""
     columns = math.ceil(math.sqrt(len(pictures)))
     return sheet([list(pictures[k : k + columns]) for k in range(0, len(pictures), columns)], gap=0)
+
+
+def keep_samples(model: Model, count: int, seed: int, out: str | Path, *, force: bool = False, arguments: Sequence[str] = ()) -> Run:
+    """Make pictures of noise into a run folder: each as a PNG, all on a sheet, and the claim that `verify` judges; ModelError, RunError."""
+    pictures = sample_pictures(model, count, seed=seed)
+    run = Run.create(out, first_record("sample", {"count": count, "seed": seed}, (model,), arguments, seed), force=force)
+    width = len(str(count))
+    for k, levels in enumerate(pictures, 1):
+        run.write(f"pictures/{k:0{width}d}.png", encode_png(levels))
+    run.write(SAMPLES, encode_png(gathered(pictures)))
+    run.update(claims=[{"kind": "sample", "file": SAMPLES, "model": 0, "values": sample_values(count, seed)}])
+    run.finish()
+    return run
 
 
 def sample_values(count: int, seed: int) -> dict[str, Any]:

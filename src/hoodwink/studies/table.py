@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from hoodwink.studies.affine_fit import AFFINE_FIT
 from hoodwink.studies.ascend_input import ASCEND_INPUT
+from hoodwink.studies.autoencoder import AUTOENCODER
 from hoodwink.studies.binary_functions import BINARY_FUNCTIONS
 from hoodwink.studies.cifar_cnn import CIFAR_CNN
 from hoodwink.studies.cifar_fast import CIFAR_FAST
@@ -34,6 +35,7 @@ from hoodwink.studies.text_generator import TEXT_GENERATOR
 from hoodwink.studies.transfer import TRANSFER
 from hoodwink.studies.tweets_bag import TWEETS_BAG
 from hoodwink.studies.tweets_rnn import TWEETS_RNN
+from hoodwink.studies.vae import VAE
 from hoodwink.studies.words import WORDS
 
 STUDIES: dict[str, Study] = {
@@ -68,6 +70,8 @@ STUDIES: dict[str, Study] = {
         WORDS,
         TEXT_GENERATOR,
         FOOL_TEXT,
+        AUTOENCODER,
+        VAE,
         GAN,
     )
 }
