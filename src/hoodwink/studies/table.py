@@ -15,6 +15,7 @@ from hoodwink.studies.dogs_cnn import DOGS_CNN
 from hoodwink.studies.dogs_look import DOGS_LOOK
 from hoodwink.studies.dogs_mlp import DOGS_MLP
 from hoodwink.studies.fgsm_sweep import FGSM_SWEEP
+from hoodwink.studies.fool_autoencoder import FOOL_AUTOENCODER
 from hoodwink.studies.fool_photo import FOOL_PHOTO
 from hoodwink.studies.fool_text import FOOL_TEXT
 from hoodwink.studies.gan import GAN
@@ -73,6 +74,7 @@ STUDIES: dict[str, Study] = {
         AUTOENCODER,
         VAE,
         GAN,
+        FOOL_AUTOENCODER,
     )
 }
 
