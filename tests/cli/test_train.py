@@ -27,6 +27,33 @@ def test_training_by_the_command_line(run: Any, tmp_path: Path) -> None:
     assert again.exit_code == 0 and json.loads(again.stdout)["result"] == record["result"]
 
 
+@pytest.mark.parametrize("when", ["gather", "_fit"])
+def test_after_an_interruption_it_is_said_how_to_go_on(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    def interrupted(*rest: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"hoodwink.training.run.{when}", interrupted)
+    result = run("train", "digits-mlp", "--out", str(tmp_path / "run"))
+    said = "the same line goes on" if when == "gather" else f"hoodwink train --resume {tmp_path / 'run'} goes on"
+    assert result.exit_code == 130 and f"interrupted; {said}" in result.stderr.replace("\n", " ")
+
+
+def test_training_on_features_by_the_command_line(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOODWINK_CACHE", str(tmp_path / "cache"))
+    body, folder = str(tmp_path / "body"), str(tmp_path / "run")
+    assert run("train", "digits-mlp", "--epochs", "1", "--out", body).exit_code == 0
+    words = ("train", "cifar-transfer", "--set", f"backbone={body}", "--set", "data=digits", "--set", "subset=100", "--out", folder)
+    result = run(*words, "--json")
+    assert result.exit_code == 0 and "digits:train: features of 100 of 100 pictures by digits-mlp" in result.stderr
+    assert json.loads(result.stdout)["settings"]["backbone"] == body
+    for verb in (("look", "--model", folder), ("audit", folder, "digits", "--eps", "8/255", "--limit", "5", "--sentinels", "0")):
+        assert run(*verb, "--json", *(("--out", str(tmp_path / "audit")) if verb[0] == "audit" else ())).exit_code == 0
+    assert run("verify", folder).exit_code == 0
+    refused = run(*words[:-1], str(tmp_path / "other"), "--set", "flip=true")
+    assert refused.exit_code == 2 and "backbone: its features are computed once" in refused.stderr
+    assert run("train", "--resume", folder, "--json").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hoodwink.cli.common import pairs, takes_talk
 from hoodwink.cli.talk import INTERRUPTED, Talk
-from hoodwink.runs import Run, one_line
+from hoodwink.runs import RECORD, Run, one_line
 
 if TYPE_CHECKING:
     from hoodwink.training.loop import Epoch
@@ -73,7 +74,8 @@ def train_command(recipe: str | None, out: str, force: bool, resume: str | None,
             )
         except KeyboardInterrupt:
             talk.code = INTERRUPTED
-            talk.warn(f"interrupted; hoodwink train --resume {one_line(folder)} goes on")
+            begun = (Path(folder) / RECORD).is_file()
+            talk.warn(f"interrupted; {f'hoodwink train --resume {one_line(folder)}' if begun else 'the same line'} goes on")
             return
     _conclude(run, chosen, talk)
 

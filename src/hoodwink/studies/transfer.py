@@ -136,7 +136,15 @@ def tell(answers: Mapping[str, Answer]) -> Story:
 
 _DOGS: dict[str, Any] = {"data": "dogs", "split": "valid", "validation": 0, "subset": 0, "epochs": 45}
 _CIFAR: dict[str, Any] = {"data": "cifar10", "split": "", "validation": 1000, "subset": 500, "epochs": 45, "keep": "last"}
-_FEATURES: dict[str, Any] = {"backbone": "efficientnet-lite0", "layer": ""}
+_FEATURES: dict[str, Any] = {
+    "backbone": "efficientnet-lite0",
+    "layer": "",
+    "hidden": (),
+    "dropout": 0.5,
+    "batch": 32,
+    "rate": 0.0003,
+    "weight_decay": 3.0,
+}
 _PIXELS = {name: value for name, value in DOGS_CNN.lines[1].settings.items() if name not in ("network", "data", "epochs", "least")}
 _QUICK: dict[str, Any] = {"data": "digits-32", "split": "", "validation": 137, "epochs": 2}
 _TINY = _QUICK | {"backbone": "cifar-cnn"}
