@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from hoodwink.auditing.audit import audit as audit
     from hoodwink.auditing.texts import audit_texts as audit_texts
     from hoodwink.evidence.judge import judge as judge
+    from hoodwink.evidence.searched import nearest as nearest
     from hoodwink.fooling import fool as fool
+    from hoodwink.misleading import fool_search as fool_search
     from hoodwink.models.load import load_model as load_model
     from hoodwink.models.load import wrap as wrap
     from hoodwink.rewording import fool_text as fool_text
@@ -36,9 +38,11 @@ _PUBLIC = {
     "audit": ("hoodwink.auditing.audit", "audit"),
     "audit_texts": ("hoodwink.auditing.texts", "audit_texts"),
     "fool": ("hoodwink.fooling", "fool"),
+    "fool_search": ("hoodwink.misleading", "fool_search"),
     "fool_text": ("hoodwink.rewording", "fool_text"),
     "judge": ("hoodwink.evidence.judge", "judge"),
     "load_model": ("hoodwink.models.load", "load_model"),
+    "nearest": ("hoodwink.evidence.searched", "nearest"),
     "studies": ("hoodwink.studies", ""),
     "train": ("hoodwink.training.run", "train"),
     "wrap": ("hoodwink.models.load", "wrap"),
@@ -51,9 +55,11 @@ __all__ = [
     "audit",
     "audit_texts",
     "fool",
+    "fool_search",
     "fool_text",
     "judge",
     "load_model",
+    "nearest",
     "studies",
     "train",
     "wrap",

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_nets
 
+import tiny_nets
 from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check
 from hoodwink.evidence.claims import check_claim
 from hoodwink.evidence.searched import Searched, absolute, claim_of, nearest, shared, side_of

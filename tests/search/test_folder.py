@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import sha256_file
 from hoodwink.search import folder as folders
-from hoodwink.search.folder import Plan, embed_new, plan, settle
+from hoodwink.search.folder import Plan, embed_new, plan, plan_files, settle
 from hoodwink.search.store import SearchError, Storage, Store
 
 GROUPS = ("new", "changed", "twins", "moved", "copied", "touched", "gone", "broken")
@@ -213,7 +213,56 @@ def test_a_file_that_changes_between_plan_and_reading_is_known_as_it_was_read(st
     assert plan(photos, store).same == 4
 
 
+# files from anywhere
+
+
+def test_files_and_folders_from_anywhere(kept: Storage, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(photos / "new.png", 77)
+    (photos / "named.dat").write_bytes((photos / "new.png").read_bytes())  # a name that no picture has
+    (photos / "notes.txt").write_text("no picture")
+    (photos / "b.png").unlink()
+    monkeypatch.chdir(photos)
+    found = plan_files(["named.dat", "notes.txt", photos / "new.png", "sub", "new.png", "none.png"], kept)
+    assert names(found) == {"new": ["named.dat", "notes.txt"], "twins": ["new.png"], "broken": ["none.png"]} and found.same == 1
+    settle(kept, found)
+    assert [Path(one.path).name for one in embed_new(kept, found, embed).broken] == ["notes.txt"]
+    assert greys(kept) == {"a.png": 10, "b.png": 20, "c.PNG": 30, "d.png": 40, "e.png": 50, "named.dat": 77, "new.png": 77}
+    with pytest.raises(SearchError, match="a folder with pictures was wanted"):
+        plan_files([photos.parent / "photos" / "sub" / "deeper", draw(photos.parent / "x" / "y.txt", 3).parent], kept)
+
+
 # embedding
+
+
+def test_what_is_prepared_is_embedded(store: Storage, photos: Path) -> None:
+    def prepare(levels: Any) -> Any:
+        assert levels.dtype == np.uint8 and levels.shape[2] == 3
+        return levels[:1, :1] + 1
+
+    embed_new(store, plan(photos, store), lambda ones: embed([one - 1 for one in ones]), 2, prepare=prepare)
+    assert greys(store) == {"a.png": 10, "b.png": 20, "c.PNG": 30, "d.png": 40, "e.png": 50}
+
+    def failing(levels: Any) -> Any:
+        raise ValueError("cannot be prepared")
+
+    draw(photos / "new.png", 77)
+    with pytest.raises(ValueError, match="cannot be prepared"):
+        embed_new(store, plan(photos, store), embed, prepare=failing)
+
+
+def test_twins_of_a_broken_file_are_broken(store: Storage, photos: Path) -> None:
+    for name in ("x.png", "y.png"):
+        (photos / name).write_bytes(b"no picture")
+    done = embed_new(store, plan(photos, store), embed)
+    assert [Path(one.path).name for one in done.broken] == ["x.png", "y.png"]
+    assert done.broken[1].why == f"has the content of {photos / 'x.png'}, which is broken"
+
+
+def test_only_broken_files(store: Storage, tmp_path: Path) -> None:
+    for name in ("x.png", "y.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    done = embed_new(store, plan(tmp_path, store), lambda pictures: pytest.fail("nothing is to be embedded"))
+    assert [Path(one.path).name for one in done.broken] == ["x.png", "y.png"] and done.added == 0
 
 
 def test_batches_and_what_is_told(store: Storage, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

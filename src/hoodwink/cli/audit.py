@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ import click
 
 from hoodwink.cli.answer import Wanted, conclude, takes_wanted, wanted
 from hoodwink.cli.common import _CARD, _FIELDS, _MACHINE, Choice, fraction, takes_talk
+from hoodwink.cli.shards import asked_shard, own_device
 from hoodwink.cli.talk import INTERRUPTED, Talk
 from hoodwink.runs import RECORD, Run, one_line
 
@@ -133,10 +134,10 @@ def audit_command(
         return
     if not asked["eps"]:
         raise click.UsageError("the size of a ball was wanted: type --eps 8/255, or, for a network of texts, --changes 1")
-    part = _shard(shard)
+    part = asked_shard(shard)
     settings = _settings(asked, part)
     ending = wanted(asked, force or resume)
-    model = _local(choice, shard).load(talk)[0]
+    model = own_device(choice, shard).load(talk)[0]
     _ = model.card.picture  # says what it takes where it takes texts
     task = _task(model, _data(data, limit, model, talk), part, Path(out), talk)
     _check_baseline(ending, task, settings)
@@ -168,21 +169,6 @@ def _of_texts_alone() -> None:
         raise click.UsageError(f"{', '.join(strangers)}: asked of pictures only; leave it out, or leave out --changes")
 
 
-def _shard(text: str | None) -> Shard | None:
-    from hoodwink.auditing.shards import parse_shard, shard_of_environment
-
-    if text is None:
-        return None
-    if text != "auto":
-        return parse_shard(text)
-    found = shard_of_environment()
-    if found is None:
-        raise click.UsageError(
-            "--shard auto: neither torchrun (RANK, WORLD_SIZE) nor SLURM says that this is one of several; type --shard 1/8"
-        )
-    return found
-
-
 def _settings(asked: dict[str, Any], shard: Shard | None) -> Settings:
     """What is asked, taken out of the options; eps and norm are refused here, before anything is loaded."""
     from hoodwink.auditing.records import Settings, make_cases
@@ -197,18 +183,6 @@ def _settings(asked: dict[str, Any], shard: Shard | None) -> Settings:
         objective=asked["objective"],
         **{name: asked.pop(name) for name in ("budget", "free", "certify", "precision", "seed", "batch")},
     )
-
-
-def _local(choice: Choice, shard: str | None) -> Choice:
-    """With --shard auto every process of a machine takes a GPU of its own."""
-    from hoodwink.auditing.shards import local_rank
-
-    rank = local_rank() if shard == "auto" and choice.device == "cuda" else None
-    if rank is None:
-        return choice
-    import torch
-
-    return replace(choice, device=f"cuda:{rank % max(1, torch.cuda.device_count())}")
 
 
 def _data(spec: str, limit: int | None, model: Model, talk: Talk) -> DataSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
@@ -11,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from hoodwink.evidence.judge import alone
+from hoodwink.evidence.record import first_record
+from hoodwink.evidence.search_report import contact_sheet, make_tile, render_search_report
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
 from hoodwink.pictures.read import Picture, picture_from_array, read_picture
+from hoodwink.pictures.write import encode_png
+from hoodwink.runs import Run
 from hoodwink.search.exact import CHUNK, exact, questions
 from hoodwink.search.index import open_index
 from hoodwink.search.store import LANCE, Floats, Storage, open_store
@@ -55,6 +60,14 @@ class Searched:
         answers = [{"rank": rank, **asdict(answer)} for rank, answer in enumerate(self.answers, 1)]
         asked = {"file": str(self.picture.path) if self.picture.path else None, "sha256": self.picture.sha256}
         return {**asked, "store": self.store, "pictures": self.count, "k": self.k, "how": self.note, "answers": answers}
+
+    def save(self, directory: str | Path, *, force: bool = False, arguments: Sequence[str] = ()) -> Path:
+        """Write the run folder: record first, the asked picture, contact sheet, answers, claim, report, manifest last.
+
+        The store is opened again, to count how many of the answers are the nearest of all.
+        """
+        with closing(open_store(self.store, weights_sha256=self.model.card.weights_sha256)) as store:
+            return keep(self, store, directory, force=force, arguments=arguments)
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -110,6 +123,25 @@ def side_of(found: Searched, store: Storage) -> dict[str, Any]:
     _, cosines = exact(store.rows(CHUNK), questions(found.embedding, found.k, store.card.dimension), found.k)
     near = sum(answer.cosine >= cosines[0][-1] - TOLERANCE for answer in found.answers) if cosines.size else 0
     return {"sha256": found.picture.sha256, "answers": [asdict(answer) for answer in found.answers], "exact": int(near)}
+
+
+def keep(found: Searched, store: Storage, directory: str | Path, *, force: bool = False, arguments: Sequence[str] = ()) -> Path:
+    """See `Searched.save`."""
+    asked = found.picture
+    data = encode_png(asked.levels) if asked.path is None else asked.path.read_bytes()
+    file = f"asked{asked.path.suffix.lower() if asked.path else '.png'}"
+    about = {"file": None if asked.path is None else str(asked.path), "sha256": asked.sha256, "notes": list(asked.notes)}
+    settings = {"store": found.store, "k": found.k, "layer": found.layer or None}
+    run = Run.create(directory, {**first_record("search", settings, (found.model,), arguments, 0), "inputs": [about]}, force=force)
+    run.write(file, data)
+    claim = claim_of(found, store, file)
+    run.update(claims=[claim], result={**found.to_json(), "exact": claim["values"]["exact"]})
+    tiles = [make_tile(answer.path, answer.sha256) for answer in found.answers]
+    run.write("sheet.png", encode_png(contact_sheet(asked.levels, tiles)))
+    run.write("answers.json", (json.dumps(run.record["result"], indent=2) + "\n").encode())
+    run.write("report.html", render_search_report(run.record, asked.levels, tiles, name=run.directory.resolve().name).encode())
+    run.finish()
+    return run.directory
 
 
 def embed_alone(picture: Picture, embedder: Embedder) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import numpy as np
 from hoodwink.pictures.levels import Levels
 from hoodwink.pictures.read import SUFFIXES, PictureError, read_picture
 from hoodwink.runs import one_line, reason, sha256_file
+from hoodwink.search.ahead import ahead
 from hoodwink.search.store import File, SearchError, Storage, unit
 
-Embed = Callable[[list[Levels]], Any]
+Embed = Callable[[list[Any]], Any]
+Prepare = Callable[[Levels], Any]
 Progress = Callable[[int, int], None]
-_LEVELS = 1 << 28  # bytes of pictures in a batch: photographs of 12 megapixels come in sevens
+_LEVELS = 1 << 27  # bytes of pictures in a batch, of which three are held: photographs of 12 megapixels come in fours
 _AT_ONCE = 1000  # files in a commit that embeds nothing
 
 
@@ -66,19 +69,25 @@ def plan(folder: str | Path, store: Storage, *, shard: tuple[int, int] = (1, 1))
     Raises SearchError for a folder that is none, or has no pictures.
     """
     folder = Path(os.path.abspath(folder))
-    known, paths = store.known(), list(_walk(folder))
-    if not paths:
-        raise SearchError(
-            f"{one_line(folder)}: a folder with pictures was wanted, in this no file ends in {', '.join(SUFFIXES)}; name another"
-        )
+    known, paths = store.known(), _pictures(folder)
     found, broken, same = _read_all(paths, known)
     mine = [file for file in found if _owner(file.sha256, shard[1]) == shard[0]]
     present, below = set(paths), str(folder) + os.sep
     missing = [file for path, file in known.items() if path not in present and path.startswith(below)]
     gone = [file.path for file in missing if _owner(file.sha256, shard[1]) == shard[0]]
-    groups = _sort(mine, known, present)
+    groups = _sort(mine, known)
     left = {source for source, _ in groups.moved}
     return replace(groups, folder=folder, same=same, gone=tuple(path for path in gone if path not in left), broken=tuple(broken))
+
+
+def plan_files(paths: Sequence[str | Path], store: Storage) -> Plan:
+    """The same for files, and folders and those below them, from anywhere: what is not among them is not gone.
+
+    A file is tried whatever its name. Raises SearchError for a folder without pictures.
+    """
+    wanted = list(dict.fromkeys(path for one in paths for path in _files(Path(os.path.abspath(one)))))
+    found, broken, same = _read_all(wanted, known := store.known())
+    return replace(_sort(found, known), same=same, broken=tuple(broken))
 
 
 def settle(store: Storage, plan: Plan, *, remove: bool = True) -> None:
@@ -93,30 +102,65 @@ def settle(store: Storage, plan: Plan, *, remove: bool = True) -> None:
 
 
 def embed_new(
-    store: Storage, plan: Plan, embed: Embed, batch: int = 32, *, channels: int = 3, progress: Progress | None = None
+    store: Storage,
+    plan: Plan,
+    embed: Embed,
+    batch: int = 32,
+    *,
+    prepare: Prepare | None = None,
+    channels: int = 3,
+    progress: Progress | None = None,
 ) -> Embedded:
     """Embed a plan's new and changed pictures; each batch is committed before the next, so that an interrupted run goes on where it was.
 
-    embed: takes a list of pictures (uint8, H x W x C, of different sizes) and returns n x D. batch: pictures at once, fewer of large
-    ones. progress: called with the pictures that are done and all. Raises SearchError for embeddings of another shape.
+    embed: takes a list of pictures (uint8, H x W x C, of different sizes), or of what `prepare` makes of each, and returns n x D. The
+    next batch is read and prepared in a thread meanwhile. batch: pictures at once, fewer of large ones. progress: called with the pictures
+    that are done and all. Raises SearchError for embeddings of another shape.
     """
     todo, added, broken = [*plan.new, *plan.changed], 0, list[Broken]()
-    for files, pictures in _batches(todo, batch, channels, broken):
-        vectors = np.asarray(embed(pictures))
-        if vectors.shape != (len(files), store.card.dimension):
-            came = " x ".join(map(str, vectors.shape)) or "one number"
-            raise SearchError(
-                f"embed: embeddings {len(files)} x {store.card.dimension} were wanted, {came} came; embed with the store's model"
-            )
-        good = unit(vectors)[1]
-        store.add([file for file, fine in zip(files, good, strict=True) if fine], vectors[good])
-        broken += [Broken(file.path, "its embedding is zero or not finite") for file, fine in zip(files, good, strict=True) if not fine]
-        added += int(good.sum())
-        if progress:
-            progress(added + len(broken), len(todo))
+    with closing(ahead(_batches(todo, batch, channels, prepare))) as batches:
+        for files, pictures, unread in batches:
+            broken += unread
+            vectors = np.asarray(embed(pictures)) if files else np.empty((0, store.card.dimension))
+            if vectors.shape != (len(files), store.card.dimension):
+                came = " x ".join(map(str, vectors.shape)) or "one number"
+                raise SearchError(
+                    f"embed: embeddings {len(files)} x {store.card.dimension} were wanted, {came} came; embed with the store's model"
+                )
+            good = unit(vectors)[1]
+            store.add([file for file, fine in zip(files, good, strict=True) if fine], vectors[good])
+            broken += [Broken(file.path, "its embedding is zero or not finite") for file, fine in zip(files, good, strict=True) if not fine]
+            added += int(good.sum())
+            if progress:
+                progress(added + len(broken), len(todo))
     for at in range(0, len(plan.twins), _AT_ONCE):
         store.copied(plan.twins[at : at + _AT_ONCE])
-    return Embedded(added, tuple(broken))
+    return Embedded(added, (*broken, *_as_broken(todo, plan.twins, broken)))
+
+
+def _as_broken(todo: Sequence[File], twins: Sequence[File], broken: Sequence[Broken]) -> Iterator[Broken]:
+    """The twins of files that could not be had."""
+    failed = {one.path for one in broken}
+    first = {file.sha256: file.path for file in todo if file.path in failed}
+    for twin in twins:
+        if twin.sha256 in first:
+            yield Broken(twin.path, f"has the content of {first[twin.sha256]}, which is broken")
+
+
+def _pictures(folder: Path) -> list[str]:
+    paths = list(_walk(folder))
+    if not paths:
+        raise SearchError(
+            f"{one_line(folder)}: a folder with pictures was wanted, in this no file ends in {', '.join(SUFFIXES)}; name another"
+        )
+    return paths
+
+
+def _files(path: Path) -> Iterator[str]:
+    if not path.is_dir():
+        yield str(path)
+        return
+    yield from _pictures(path)
 
 
 def _walk(folder: Path | str) -> Iterator[str]:
@@ -154,13 +198,13 @@ def _read_all(paths: Sequence[str], known: dict[str, File]) -> tuple[list[File],
     return found, broken, same
 
 
-def _sort(found: Sequence[File], known: dict[str, File], present: set[str]) -> Plan:
+def _sort(found: Sequence[File], known: dict[str, File]) -> Plan:
     """The groups of files that are not as the store knows them."""
     holders: dict[str, list[str]] = {}
     for path, file in known.items():
         holders.setdefault(file.sha256, []).append(path)
     # A path that is gone gives its row to one file.
-    free = {digest: [path for path in holders[digest] if path not in present and not os.path.lexists(path)] for digest in
+    free = {digest: [path for path in holders[digest] if not os.path.lexists(path)] for digest in
             {file.sha256 for file in found} & holders.keys()}  # fmt: skip
     out: dict[str, list[Any]] = {name: [] for name in ("new", "changed", "twins", "moved", "copied", "touched")}
     first: set[str] = set()
@@ -180,10 +224,11 @@ def _sort(found: Sequence[File], known: dict[str, File], present: set[str]) -> P
     return Plan(Path(), 0, **{name: tuple(files) for name, files in out.items()}, gone=(), broken=())
 
 
-def _batches(files: Sequence[File], batch: int, channels: int, broken: list[Broken]) -> Iterator[tuple[list[File], list[Levels]]]:
-    """Pictures as they are read now; those that cannot be read are put down in `broken`."""
-    held: list[File] = []
-    pictures: list[Levels] = []
+def _batches(
+    files: Sequence[File], batch: int, channels: int, prepare: Prepare | None
+) -> Iterator[tuple[list[File], list[Any], list[Broken]]]:
+    """Files as they are read now, their pictures, and those that cannot be read."""
+    held, pictures, broken = list[File](), list[Any](), list[Broken]()
     for file in files:
         try:
             size, mtime = _state(file.path)  # before it is read: what changes then is read again the next time
@@ -195,12 +240,12 @@ def _batches(files: Sequence[File], batch: int, channels: int, broken: list[Brok
             broken.append(Broken(file.path, reason(error)))
             continue
         held.append(File(file.path, size, mtime, picture.sha256))
-        pictures.append(picture.levels)
+        pictures.append(prepare(picture.levels) if prepare else picture.levels)
         if len(held) >= batch or sum(one.nbytes for one in pictures) >= _LEVELS:
-            yield held, pictures
-            held, pictures = [], []
-    if held:
-        yield held, pictures
+            yield held, pictures, broken
+            held, pictures, broken = [], [], []
+    if held or broken:
+        yield held, pictures, broken
 
 
 def _state(path: str) -> tuple[int, int]:
