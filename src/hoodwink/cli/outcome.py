@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hoodwink.attacks.trail import Step, Watch
     from hoodwink.evidence.fooled import Fooled
     from hoodwink.evidence.judge import Verdict
+    from hoodwink.evidence.misled import Misled
 
 _WIDTH = 100  # characters of the line of progress, at most
 
@@ -50,7 +51,7 @@ def watching(name: str, asked: dict[str, Any], talk: Talk) -> Iterator[Watch | N
 
 def _state(step: Step, asked: dict[str, Any]) -> str:
     share = asked["target"] is not None or asked["confidence"] is not None
-    objective = f"p {1 / (1 + math.exp(-step.objective)):.3f}" if share else f"margin {step.objective:.2f}"
+    objective = f"p {1 / (1 + math.exp(-step.objective)):.3f}" if share else f"margin {step.objective:#.3g}"
     return f"{step.phase} {objective} {_distance(step.distance, asked['norm'])}"
 
 
@@ -86,8 +87,8 @@ def lines(photo: Path, picture: Path, result: Fooled, folder: Path | None) -> li
     rows: list[tuple[str, str | Text]] = [
         *(("before", _seen(before, before, result)) for before in result.befores),
         *(("now", _seen(after, before, result)) for before, after in zip(result.befores, result.afters, strict=True)),
-        ("change", _change(result)),
-        ("search", _search(result)),
+        ("change", change_of(result)),
+        ("search", search_of(result)),
         ("picture" if result.fooled else "best", one_line(picture)),
     ]
     if folder is not None:
@@ -105,13 +106,15 @@ def _seen(verdict: Verdict, before: Verdict, result: Fooled) -> Text:
     return Text.assemble((label, "bold"), f" {share:.4f}{other}", (by, FAINT))
 
 
-def _change(result: Fooled) -> str:
+def change_of(result: Fooled | Misled) -> str:
+    """How far the picture is from the original."""
     found = result.distances
     levels = "level" if found.linf == 1 else "levels"
     share = found.l0 / result.picture.size
     return f"at most {found.linf} {levels} of 255, in {share:.1%} of the values; L2 {found.l2:.3f} ({255 * found.l2:.0f} levels)"
 
 
-def _search(result: Fooled) -> str:
+def search_of(result: Fooled | Misled) -> str:
+    """What the search took."""
     ways = f"; out of a stall by {', '.join(result.ways)}" if result.ways else ""
     return f"{result.gradients} gradient evaluations, {result.seconds:.1f} s{ways}"
