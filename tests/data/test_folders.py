@@ -216,6 +216,13 @@ def test_a_bad_csv_is_an_error(dogs: Path, files: dict[str, bytes], split: str |
         load_folder(dogs, split)
 
 
+def test_without_a_csv_a_split_is_the_folder_of_that_name(tmp_path: Path) -> None:
+    put(tmp_path, {"train/ant/a.png": png(1), "train/bee/b.png": png(2), "test/bee/c.png": png(3), "test/ant/d.png": png(4)})
+    train, test = load_folder(tmp_path, "train"), load_folder(tmp_path, "test", limit=1)
+    assert (names(train), labels(train), train.split, train.name) == (["a.png", "b.png"], ["ant", "bee"], "train", tmp_path.name)
+    assert (names(test), labels(test), test.classes, test.split) == (["d.png"], ["ant"], ("ant", "bee"), "test")
+
+
 def test_a_split_without_a_csv_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, {"a.png": png()})
     with pytest.raises(DataError, match="has no csv that says what 'train' is"):

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import hoodwink as hw
+from hoodwink.data.cards import DataError
 from hoodwink.data.load import load
 from hoodwink.evidence.verify import verify
 from hoodwink.models.embed import as_embedder
@@ -76,7 +77,7 @@ def test_a_head_on_the_pixels_themselves_is_training_from_pixels(tmp_path: Path)
     # The backbone is one linear layer: without it, its features are the normalised pixels.
     plain = {"inputs": 32 * 32 * 3, "hidden": [], "classes": 5, "dropout": 0.0}
     body = folder(tmp_path / "body", "mlp", plain, side=32)
-    settings = {"data": "digits-32", "validation": 200, "subset": 200, "epochs": 4, "rate": 0.01, "split": ""}
+    settings = {"data": "digits-32", "validation": 200, "subset": 200, "epochs": 4, "rate": 0.01, "dropout": 0.0, "split": ""}
     one = train("dogs-transfer", out=tmp_path / "one", backbone=str(body), **settings, input="unit")
     same = find_recipe("dogs-transfer").to_json() | {"network": "mlp", "arguments": plain, "backbone": "", "input": "signed"}
     other = train(Recipe.from_json(same), out=tmp_path / "other", **settings)
@@ -155,6 +156,19 @@ def test_what_cannot_be_is_refused_in_one_line(backbone: Path, tmp_path: Path, s
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
+def test_splits_of_other_classes_are_refused(backbone: Path, tmp_path: Path) -> None:
+    data = _few(tmp_path / "few")
+    (data / "test" / "b").rename(data / "test" / "c")
+    with pytest.raises(DataError, match="few:test: the classes of .*few:train were wanted; b, c is not in both"):
+        train("cifar-transfer", out=tmp_path / "run", backbone=str(backbone), data=str(data), subset=0)
+
+
+def test_folders_of_pictures_of_any_size(backbone: Path, tmp_path: Path) -> None:
+    data = _few(tmp_path / "few", (40, 57))
+    found = train("cifar-transfer", out=tmp_path / "run", backbone=str(backbone), data=str(data), subset=0, epochs=2)
+    assert hw.load_model(found.directory).card.classes == ("a", "b") and verify(found.directory).holds
+
+
 def test_texts_and_several_processes_are_refused(backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match="backbone: a recipe that classifies pictures was wanted, made-names is another"):
         train("made-names", out=tmp_path / "run", backbone=str(backbone))
@@ -189,14 +203,14 @@ def test_networks_of_libraries(torchvision_operators: object, tmp_path: Path) ->
     assert found.record["features"]["dimension"] == 256 * 6 * 6 and verify(found.directory).holds
 
 
-def _few(path: Path) -> Path:
-    """A folder of six pictures of two classes, half of them for the test."""
+def _few(path: Path, sides: tuple[int, int] = (40, 40)) -> Path:
+    """A folder of eight pictures of two classes, half of them for the test."""
     from PIL import Image
 
     for split in ("train", "test"):
         for label in "ab":
             (path / split / label).mkdir(parents=True)
-            for k in range(2):
-                levels = np.random.default_rng(k + 10 * ord(label)).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            for k, side in enumerate(sides):
+                levels = np.random.default_rng(k + 10 * ord(label)).integers(0, 256, (40, side, 3), dtype=np.uint8)
                 Image.fromarray(levels).save(path / split / label / f"{split}{k}.png")
     return path

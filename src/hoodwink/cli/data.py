@@ -27,6 +27,7 @@ VERBS = {
 WAYS = {
     "a name": "cifar10, or with a split: cifar10:train; without, the test split is meant",
     "a folder by class": "DIR, with a sub-folder of pictures for each class",
+    "a folder with splits": "DIR:SPLIT, where DIR/SPLIT has a sub-folder for each class",
     "a folder with a csv": "DIR or DIR:SPLIT, where the csv has the columns file, label and, for splits, partition",
     "a folder of pictures": "DIR; there are no labels",
     "texts": "FILE.txt with one a line, FILE.csv with the columns text and label, or DIR with a file CLASS.txt for each class",

@@ -6,7 +6,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,15 +49,19 @@ def load_folder(
     """Load a folder of pictures, or a zip that holds one.
 
     With a csv in it (or named as `path`): the files, labels and, for `split`, partitions that it lists ("test" where it is there and none
-    is asked for, "all" for every one); the files may be in a zip beside it. With sub-folders: each is a class, and their pictures take turns, so that the first N are of all
-    classes. Else without labels, by name. Each picture is read once, to learn which cannot be; limit: stop after so many that can.
+    is asked for, "all" for every one); the files may be in a zip beside it. Without one, `split` is the sub-folder that is meant. With sub-folders: each is a class, and their
+    pictures take turns, so that the first N are of all classes. Else without labels, by name. Each picture is read once, to learn which cannot be; limit: stop after so many that can.
     Raises DataError for a folder of which nothing can be made.
     """
     given = Path(path)
     path = unpacked(given) if given.is_file() and given.suffix.lower() == ".zip" else given
     table = path if path.is_file() else _table(path)
     if table is None and split is not None:
-        raise DataError(f"{path} has no csv that says what {split!r} is; name the folder itself, or the one in it")
+        if not (path / split).is_dir():
+            raise DataError(
+                f"{path} has no csv that says what {split!r} is, and no folder of that name; name a folder with pictures itself"
+            )
+        return replace(load_folder(path / split, limit=limit, channels=channels), name=_name(given), split=split)
     if table is not None:
         entries, split, broken = _in_table(table, split, columns or Columns())
     else:

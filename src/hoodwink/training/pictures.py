@@ -34,6 +34,11 @@ def labelled_sets(
             raise DataError(
                 f"{recipe.data}:{name}: {len(found.broken)} pictures cannot be read, the first is {found.broken[0][0]}: {found.broken[0][1]}"
             )
+        if found.classes != sets["train"].classes:
+            others = sorted(set(found.classes) ^ set(sets["train"].classes))
+            raise DataError(
+                f"{recipe.data}:{name}: the classes of {recipe.data}:train were wanted; {', '.join(map(str, others[:5]))} is not in both"
+            )
     return names, sets
 
 
