@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hoodwink.search.exact import IDS, ROWS, Rows, Whole, best, exact, questions, units
+from hoodwink.search.exact import IDS, ROWS, Rows, Whole, best, exact, questions, units, widened
 from hoodwink.search.store import SearchError, Storage
 
 
@@ -58,6 +58,12 @@ def test_the_length_does_not_count() -> None:
     found, cosines = exact([(np.arange(3), rows)], questions([[5.0, 0.0]], 3, 2), 3)
     assert found.tolist() == [[0, 1, 2]]
     np.testing.assert_allclose(cosines[0], [1, 100 / np.hypot(100, 1), np.sqrt(0.5)], atol=1e-6)
+
+
+def test_every_finite_half_is_widened_to_the_same_number() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    np.testing.assert_array_equal(widened(halves).view(np.uint32), halves.astype(np.float32).view(np.uint32))
 
 
 def test_no_rows_and_no_questions() -> None:

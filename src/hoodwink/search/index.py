@@ -18,7 +18,7 @@ import numpy as np
 
 from hoodwink.runs import one_line, write_json
 from hoodwink.search.engine import WANTED, Built, Index, measure
-from hoodwink.search.exact import IDS, ROWS, Rows, Whole
+from hoodwink.search.exact import IDS, ROWS, Rows, Whole, widened
 from hoodwink.search.store import Halves, Ids, SearchError, Storage
 
 __all__ = ["IDS", "POINTER", "ROWS", "VECTORS", "Built", "Index", "open_index"]
@@ -194,7 +194,7 @@ def _updated(faiss: Any, path: Path, before: Ids, rows: Rows) -> Any:
 
 def _add(engine: Any, chunks: Iterable[tuple[Ids, Halves]]) -> Any:
     for ids, halves in chunks:
-        engine.add_with_ids(halves.astype(np.float32), ids)
+        engine.add_with_ids(widened(halves), ids)
     return engine
 
 
