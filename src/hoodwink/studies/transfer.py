@@ -48,7 +48,8 @@ def _from_features(desk: Desk) -> Recipe:
     """The recipe of a line with a backbone; one that is a recipe's name is first trained on the line's own pictures."""
     settings = dict(desk.settings)
     if settings["backbone"] in RECIPES:
-        first = find_recipe(settings["backbone"]).changed({"data": settings["data"], "validation": settings["validation"], "epochs": 1})
+        alike = {name: settings[name] for name in ("data", "validation", "subset")}
+        first = find_recipe(settings["backbone"]).changed({**alike, "epochs": 5, "precision": "float32"})
         settings["backbone"] = str(desk.train(first, "backbone", shared=True).directory)
     return find_recipe("dogs-transfer").changed(settings)
 
@@ -146,7 +147,7 @@ _FEATURES: dict[str, Any] = {
     "weight_decay": 3.0,
 }
 _PIXELS = {name: value for name, value in DOGS_CNN.lines[1].settings.items() if name not in ("network", "data", "epochs", "least")}
-_QUICK: dict[str, Any] = {"data": "digits-32", "split": "", "validation": 137, "epochs": 2}
+_QUICK: dict[str, Any] = {"data": "digits-32", "split": "", "validation": 137, "subset": 200, "epochs": 2}
 _TINY = _QUICK | {"backbone": "cifar-cnn"}
 _SMALL = _QUICK | {"widths": (8, 16)}
 
@@ -187,7 +188,7 @@ TRANSFER = Study(
             name="cifar-features",
             help="A linear layer on the packaged network's features of 32 x 32 pixels, enlarged to 256.",
             settings=_FEATURES | _CIFAR,
-            quick=_TINY | {"subset": 200},
+            quick=_TINY,
             marks=(Mark(measure=ACCURACY, floor=0.7),),
             minutes=4.0,
         ),
@@ -195,14 +196,14 @@ TRANSFER = Study(
             name="cifar-pixels",
             help="The residual network, as many epochs.",
             settings=_PIXELS | _CIFAR | {"crop": 4, "cutout": 8},
-            quick=_SMALL | {"subset": 200},
+            quick=_SMALL,
             minutes=0.4,
         ),
         Line(
             name="cifar-longer",
             help="The residual network, 400 epochs.",
             settings=_PIXELS | _CIFAR | {"crop": 4, "cutout": 8, "epochs": 400},
-            quick=_SMALL | {"subset": 200, "epochs": 4},
+            quick=_SMALL | {"epochs": 4},
             marks=(Mark(measure=ACCURACY, floor=0.35),),
             minutes=2.0,
         ),
