@@ -32,7 +32,7 @@ def test_training_on_texts_says_what_to_do_next(run: Run) -> None:
     result = run("train", "names-lstm", *NAMES, "--out", "names")
     assert result.exit_code == 0 and "type hoodwink audit names made-names --changes 1" in result.stderr
     result = run("train", "text-generator", *WRITER, "--out", "writer")
-    assert "perplexity of the test texts" in result.stdout and "type hoodwink sample writer" in result.stderr
+    assert "perplexity on the test set" in result.stdout and "type hoodwink sample writer" in result.stderr
 
 
 def test_look_at_a_text_and_at_its_file(run: Run, folders: tuple[Path, Path]) -> None:

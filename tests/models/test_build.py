@@ -8,17 +8,20 @@ import pytest
 from hoodwink.models.build import build, can_build, import_extra
 from hoodwink.models.card import ModelError
 from hoodwink.networks.table import NETWORKS
+from rows import with_classes
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_rows_of_the_table_are_built(name: str) -> None:
     assert can_build(name)
-    assert sum(p.numel() for p in build(name, {} if name == "letter-generator" else {"classes": 5}).parameters()) > 0
+    assert sum(p.numel() for p in build(name, with_classes(NETWORKS[name], 5)).parameters()) > 0
 
 
 def test_what_cannot_be_built_is_said() -> None:
     assert not can_build("python:mine:make")
-    with pytest.raises(ModelError, match="no network 'resnet3b'; known are efficientnet-lite0, resnet2b, .*, letter-generator, timm:NAME"):
+    with pytest.raises(
+        ModelError, match="no network 'resnet3b'; known are efficientnet-lite0, resnet2b, .*, letter-generator, .*, gan, timm:NAME"
+    ):
         build("resnet3b", {})
     with pytest.raises(ModelError, match="cannot be built with the arguments {'colour': 3}"):
         build("resnet2b", {"colour": 3})
