@@ -19,6 +19,7 @@ from hoodwink.studies.fool_autoencoder import FOOL_AUTOENCODER
 from hoodwink.studies.fool_photo import FOOL_PHOTO
 from hoodwink.studies.fool_text import FOOL_TEXT
 from hoodwink.studies.gan import GAN
+from hoodwink.studies.image_search import IMAGE_SEARCH
 from hoodwink.studies.masked_gradient import MASKED_GRADIENT
 from hoodwink.studies.mnist_nets import MNIST_NETS
 from hoodwink.studies.names_batches import NAMES_BATCHES
@@ -75,6 +76,7 @@ STUDIES: dict[str, Study] = {
         VAE,
         GAN,
         FOOL_AUTOENCODER,
+        IMAGE_SEARCH,
     )
 }
 
