@@ -333,6 +333,20 @@ def test_a_run_folder_that_verify_judges(run: Run, index: Any, store: str, photo
     assert run("verify", "answers", "--trust-code").exit_code == 1
 
 
+def test_a_store_at_an_address(run: Run, photos: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_spec("lancedb") is None:
+        pytest.skip("lancedb is not installed (pip install 'hoodwink[lance]')")
+    monkeypatch.setenv("HOODWINK_CACHE", str(here / "cache"))
+    where = f"lance:file://{here}/far"
+    assert document(run("search", "index", photos, "--store", where, *TINY, "--json"))["index"]["recall"] == 1.0
+    assert (here / "cache").is_dir()  # the index is on this machine
+    found = document(run("search", "query", photos / "4.png", "-k", 2, "--store", where, *TINY, "--json", "--out", "answers"))
+    assert found["store"] == where and Path(found["answers"][0]["path"]).name == "4.png"
+    assert document(run("search", "stats", "--store", where, "--json"))["bytes"] is None
+    result = run("verify", "answers", "--trust-code")
+    assert result.exit_code == 2 and "is not asked because a record says so" in result.stdout
+
+
 def test_help_names_every_verb(run: Run) -> None:
     said = run("search").stdout
     assert all(f"  {verb}" in said for verb in ("index", "query", "add", "remove", "stats"))

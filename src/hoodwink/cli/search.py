@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from hoodwink.cli.verbs import Verbs
 from hoodwink.runs import one_line
 
 if TYPE_CHECKING:
-    from hoodwink.search.index import Built
+    from hoodwink.search.engine import Built
     from hoodwink.search.store import Storage
 
 VERBS = {
@@ -54,29 +56,26 @@ def remove_command(paths: tuple[str, ...], store: str, talk: Talk) -> None:
     """
     from hoodwink.search.store import open_store
 
-    removed = 0
     with closing(open_store(store)) as kept:
-
-        def remove(path: str) -> None:
-            nonlocal removed
-            removed += _removed(kept, path)
-
-        talk.each(paths, remove)
+        known, found = kept.known(), set[str]()
+        talk.each(paths, lambda path: found.update(_named(known, path)))
+        removed = kept.remove(sorted(found))
         count = len(kept)
     talk.show(f"{removed} removed; {one_line(store)} holds {count} pictures")
     talk.document({"store": store, "removed": removed, "pictures": count, "errors": talk.errors})
 
 
-def _removed(store: Storage, path: str) -> int:
-    import os
-
+def _named(known: Iterable[str], path: str) -> list[str]:
+    """What a store knows of a picture or folder."""
     from hoodwink.search.store import SearchError
 
     whole = os.path.abspath(path)
-    found = [one for one in store.known() if one == whole or one.startswith(whole + os.sep)]
+    found = [one for one in known if one == whole or one.startswith(whole + os.sep)]
     if not found:
-        raise SearchError(f"{one_line(path)}: a picture or folder of the store was wanted, it knows none; hoodwink search stats names it")
-    return store.remove(found)
+        raise SearchError(
+            f"{one_line(path)}: a picture or folder of the store was wanted, it knows none; hoodwink search query shows paths"
+        )
+    return found
 
 
 @click.command("stats", epilog="\b\nExample:\n  hoodwink search stats --store hoodwink-search")
@@ -119,7 +118,8 @@ def _stats(store: Storage, name: str) -> dict[str, Any]:
 def _built(store: Storage) -> Built | None:
     """What the index on the disk was built from; nothing is built here."""
     from hoodwink.runs import RunError, read_json
-    from hoodwink.search.index import POINTER, Built
+    from hoodwink.search.engine import Built
+    from hoodwink.search.index import POINTER
 
     try:
         return None if store.place is None else Built(**read_json(store.place / POINTER))

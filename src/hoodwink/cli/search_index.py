@@ -77,7 +77,7 @@ def _work(where: str, layer: str, choice: Choice, talk: Talk, planned: Callable[
                 found = planned(kept)
                 settle(kept, found)
             added, broken = _embed(kept, found, embedder, talk)
-            index = _index(kept, talk) if last else None
+            index = _index(kept, where, talk) if last else None
         except KeyboardInterrupt:
             talk.code = INTERRUPTED
             talk.warn(f"interrupted; {one_line(where)} keeps what is done, {len(kept)} pictures; the same line goes on")
@@ -107,10 +107,10 @@ def _embed(store: Storage, found: Plan, embedder: Embedder, talk: Talk) -> tuple
     return done.added, [*found.broken, *done.broken]
 
 
-def _index(store: Storage, talk: Talk) -> dict[str, Any]:
-    from hoodwink.search.index import open_index
+def _index(store: Storage, where: str, talk: Talk) -> dict[str, Any]:
+    from hoodwink.evidence.searched import absolute, index_of
 
-    with closing(open_index(store, say=talk.say)) as index:
+    with closing(index_of(store, absolute(where), say=talk.say)) as index:
         return {"how": index.note, "recall": 1.0 if index.built is None else index.built.recall}
 
 

@@ -15,8 +15,9 @@ from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
 from hoodwink.pictures.read import read_picture
 from hoodwink.runs import RunError, one_line
+from hoodwink.search.engine import Index
 from hoodwink.search.exact import CHUNK, Whole, exact, questions
-from hoodwink.search.index import Index, open_index
+from hoodwink.search.index import open_index
 from hoodwink.search.store import SearchError, Storage, open_store
 
 _DEEPER = 50  # answers beyond twice as many as claimed: what an index found in place of one that it missed is among them
@@ -45,7 +46,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Desk:
-    """What both sides are judged with. same: whether the store is as it was when it was asked; known: the hashes that it holds."""
+    """What both sides are judged with. same: whether the store is as it was when it was asked."""
 
     directory: Path
     embedder: Embedder
@@ -53,7 +54,6 @@ class _Desk:
     index: Index | Whole
     k: int
     same: bool
-    known: frozenset[str]
 
 
 def search_claim(file: str, values: Mapping[str, Any], directory: Path, model: Model) -> Check:
@@ -86,9 +86,8 @@ def search_claim(file: str, values: Mapping[str, Any], directory: Path, model: M
         embedder = as_embedder(model, layer or "")
         with closing(open_store(where, weights_sha256=model.card.weights_sha256, layer=layer or "")) as store:
             with closing(open_index(store)) as index:
-                known = frozenset(one.sha256 for one in store.known().values())
                 same = store.stamp() == value(values, "stamp", str)
-                desk = _Desk(directory, embedder, store, index, k, same, known)
+                desk = _Desk(directory, embedder, store, index, k, same)
                 found = [_judge(side, desk, value(values, "count", int)) for side in sides]
             return _conclude(file, name, values, sides, found, len(store))
     except (SearchError, ModelError) as error:
@@ -139,7 +138,9 @@ def _compare(side: _Side, true: Sequence[Answer], indexed: Sequence[Answer], des
     end = true[min(desk.k, len(true)) - 1].cosine - TOLERANCE if true else 0.0
     near = sum(found is not None and found.cosine >= end for found in here)
     through = shared(side.answers, indexed) + _as_near(side.answers, here, indexed)
-    lost = [one.sha256 in desk.known for one, found in zip(side.answers, here, strict=True) if found is None]
+    unseen = [one.sha256 for one, found in zip(side.answers, here, strict=True) if found is None]
+    held = {one.sha256 for one in desk.store.known().values()} if unseen else set()
+    lost = [one in held for one in unseen]
     said = [f"{near} of {len(here)} answers are the nearest, {side.exact} were claimed"] * (near < side.exact)
     said += [f"its index finds {through} of {len(here)} answers, {side.exact} were claimed"] * (through < side.exact)
     said += [f"{sum(lost)} of {len(here)} answers are not even near"] * any(lost)

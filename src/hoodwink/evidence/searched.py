@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from hoodwink.data.fetch import cache_folder
 from hoodwink.evidence.judge import alone
 from hoodwink.evidence.record import first_record
 from hoodwink.evidence.search_report import contact_sheet, make_tile, render_search_report
@@ -18,8 +19,9 @@ from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
 from hoodwink.pictures.read import Picture, picture_from_array, read_picture
 from hoodwink.pictures.write import encode_png
-from hoodwink.runs import Run
-from hoodwink.search.exact import CHUNK, exact, questions
+from hoodwink.runs import Run, sha256_bytes
+from hoodwink.search.engine import Index
+from hoodwink.search.exact import CHUNK, Whole, exact, questions
 from hoodwink.search.index import open_index
 from hoodwink.search.store import LANCE, Floats, Storage, open_store
 
@@ -97,9 +99,15 @@ def ask(picture: Any, store: Storage, embedder: Embedder, *, model: Model, where
     taken = _picture(picture, model.card.picture.channels)
     vector = embed_alone(taken, embedder)
     stamp, count = store.stamp(), len(store)
-    with closing(open_index(store)) as index:
+    with closing(index_of(store, where)) as index:
         answers = named(store, *index.query(vector, k))
         return Searched(taken, answers, k, where, stamp, count, store.card.layer, index.note, model, vector)
+
+
+def index_of(store: Storage, where: str, *, say: Callable[[str], None] | None = None) -> Index | Whole:
+    """A store's index, up to date; of one at an address on other machines it lies in the cache. where: as `absolute` says it."""
+    place = cache_folder("search") / sha256_bytes(where.encode())[:16] if store.place is None else None
+    return open_index(store, place, say=say)
 
 
 def claim_of(found: Searched, store: Storage, file: str, *, other: dict[str, Any] | None = None) -> dict[str, Any]:
