@@ -68,7 +68,10 @@ def as_embedder(model: Model, layer: str = "") -> Embedder:
     )
     found = Model(network, card, device=model.device)
     found.spec, found.options = model.spec, model.options
-    check(found)
+    try:
+        check(found)
+    except ModelError as error:
+        raise ModelError(f"layer: {name!r} cannot be left out; what stands behind it does not do without: {error}") from error
     return Embedder(found, _dimension(found))
 
 

@@ -231,7 +231,7 @@ _SETTINGS = {
     "confidence": 0.9,
     "kept": 2,
 }
-_QUICK = {"data": "digits-28", "epochs": 8, "classifier_epochs": 3, "classifier_validation": 200, "pictures": 1, "steps": 30, "kept": 1}
+_QUICK = {"data": "digits-28", "epochs": 8, "classifier_epochs": 4, "classifier_validation": 200, "pictures": 1, "steps": 40, "kept": 1}
 _MARKS = (Mark(measure=TURNED, floor=0.9), Mark(measure=THROUGH, floor=0.9))
 FOOL_AUTOENCODER = Study(
     name="fool-autoencoder",
