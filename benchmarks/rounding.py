@@ -29,7 +29,7 @@ from hoodwink.models.model import Model
 from hoodwink.pictures.levels import distances
 from hoodwink.pictures.resample import vertical_first
 from hoodwink.studies.photos import as_picture
-from hoodwink.studies.rounding import FloatView, enlarged, rounded, search_in_floats
+from hoodwink.studies.rounding import FloatView, enlarged, probability, rounded, search_in_floats
 
 PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 TARGET, CONFIDENCE = "strawberry", 0.9
@@ -43,7 +43,8 @@ def confidence(levels: Levels, model: Model, at_model_size: bool) -> float:
 def float_record(levels: Levels, model: Model, steps: int, at_model_size: bool) -> dict[str, Any]:
     view = FloatView(model, at_model_size)
     goal = named(model.find(TARGET), CONFIDENCE)
-    change, reached = search_in_floats(levels, view, goal, steps)
+    trail, _ = search_in_floats(levels, view, goal, steps)
+    change, reached = trail.change, probability(trail.value)
     once = rounded(levels, change)
     with torch.no_grad():
         own = float(view(as_picture(once)).softmax(1)[0, model.find(TARGET)])

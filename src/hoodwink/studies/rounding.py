@@ -21,6 +21,7 @@ from hoodwink.attacks.objectives import Goal, named
 from hoodwink.attacks.queries import Queries
 from hoodwink.attacks.shrink import downward
 from hoodwink.attacks.spaces import Pixels
+from hoodwink.attacks.trail import Trail
 from hoodwink.evidence.judge import judge
 from hoodwink.fooling import fool
 from hoodwink.models.model import Model
@@ -73,13 +74,13 @@ class FloatView:
         return self.model.outputs(pictures.sub(mean).div(std))
 
 
-def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int) -> tuple[Tensor, float]:
-    """The smallest float change found, 1 x C x H x W in levels, and the target's confidence in floats."""
+def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int) -> tuple[Trail, int]:
+    """The trail to the smallest float change found, 1 x C x H x W in levels, and the gradient evaluations that it took."""
     queries, space = Queries(view), Pixels(as_picture(levels))
     trail = upward(queries, space, goal, steps=steps, generator=torch.Generator().manual_seed(0))
     with off_the_grid() as norm:
         trail = downward(queries, space, goal, trail, norm=norm, steps=steps - queries.gradients)
-    return trail.change, probability(trail.value)
+    return trail, queries.gradients
 
 
 def probability(log_odds: float) -> float:
@@ -116,7 +117,8 @@ def attempt(desk: Desk, model: Model, source: Levels, asked: float, path: Path) 
         found = fool(source, target=target, model=model, confidence=asked, steps=steps, at_model_size=whole)
         held, memory, change = found.picture, probability(found.history[-1].objective), found.picture.astype(float) - levels
     else:
-        floats, memory = search_in_floats(levels, FloatView(model, whole), named(model.find(target), asked), steps)
+        trail, _ = search_in_floats(levels, FloatView(model, whole), named(model.find(target), asked), steps)
+        floats, memory = trail.change, probability(trail.value)
         held, change = rounded(levels, floats), floats[0].permute(1, 2, 0).numpy()
         if desk["way"] == "enlarged":
             held = enlarged(levels, floats, lambda grown: read(grown) >= asked, 2.0)[1]

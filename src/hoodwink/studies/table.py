@@ -17,6 +17,7 @@ from hoodwink.studies.dogs_mlp import DOGS_MLP
 from hoodwink.studies.fgsm_sweep import FGSM_SWEEP
 from hoodwink.studies.fool_autoencoder import FOOL_AUTOENCODER
 from hoodwink.studies.fool_photo import FOOL_PHOTO
+from hoodwink.studies.fool_search import FOOL_SEARCH
 from hoodwink.studies.fool_text import FOOL_TEXT
 from hoodwink.studies.gan import GAN
 from hoodwink.studies.image_search import IMAGE_SEARCH
@@ -72,6 +73,7 @@ STUDIES: dict[str, Study] = {
         WORDS,
         TEXT_GENERATOR,
         FOOL_TEXT,
+        FOOL_SEARCH,
         AUTOENCODER,
         VAE,
         GAN,
