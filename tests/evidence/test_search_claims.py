@@ -168,11 +168,17 @@ def test_rounding_is_forgiven_and_no_more(judge: Judge, claim: dict[str, Any]) -
         (lambda answers: [answers[0]] * 5, "not even near"),
         (lambda answers: [*answers[:-1], {**answers[-1], "sha256": "0" * 64}], "not in the store"),
         (lambda answers: [{**answers[0], "cosine": 0.5}, *answers[1:]], "cosines are others"),
+        (lambda answers: [*answers[:2], {**answers[2], "path": "/etc/hosts"}, *answers[3:]], "1 of 5 answers have other paths"),
     ],
 )
 def test_answers_that_are_not_so(judge: Judge, claim: dict[str, Any], change: Any, why: str) -> None:
     check = judge(answers=change(claim["values"]["answers"]))
     assert check.status == FAILS and why in check.why and check.wrong == ("answer",)
+
+
+def test_fewer_answers_than_asked_for(judge: Judge, claim: dict[str, Any]) -> None:
+    check = judge(answers=claim["values"]["answers"][:2], count=2)
+    assert check.status == FAILS and "5 answers, nearest first, were wanted" in check.why
 
 
 def test_one_that_is_in_the_store_and_not_among_the_nearest(

@@ -88,7 +88,8 @@ def search_claim(file: str, values: Mapping[str, Any], directory: Path, model: M
             with closing(open_index(store)) as index:
                 same = store.stamp() == value(values, "stamp", str)
                 desk = _Desk(directory, embedder, store, index, k, same)
-                found = [_judge(side, desk, value(values, "count", int)) for side in sides]
+                count = len(store) if same else value(values, "count", int)
+                found = [_judge(side, desk, count) for side in sides]
             return _conclude(file, name, values, sides, found, len(store))
     except (SearchError, ModelError) as error:
         return Check("search", file, name, UNKNOWN, str(error))
@@ -135,6 +136,9 @@ def _compare(side: _Side, true: Sequence[Answer], indexed: Sequence[Answer], des
     other = [f"{one.path}: {found.cosine:.4f}" for one, found in zip(side.answers, here, strict=True) if found and _far(one, found)]
     if other:
         wrong.append(f"{len(other)} of {len(here)} cosines are others ({one_line(other[0])})")
+    strange = sum(bool(found and found.path != one.path) for one, found in zip(side.answers, here, strict=True)) if desk.same else 0
+    if strange:
+        wrong.append(f"{strange} of {len(here)} answers have other paths")
     end = true[min(desk.k, len(true)) - 1].cosine - TOLERANCE if true else 0.0
     near = sum(found is not None and found.cosine >= end for found in here)
     through = shared(side.answers, indexed) + _as_near(side.answers, here, indexed)

@@ -191,8 +191,12 @@ def _times(answers: Mapping[str, Answer]) -> Figure:
                 figure.panels[1].plot(sizes, spent, color=COLOURS[colour], marker=".", linestyle=style, label=f"{line}, by {way}")
         reference(figure.panels[0], next(iter(answers.values())).mean(CHANCE), "chance")
         figure.panels[0].set_ylim(0, 1)
-        for scale in (figure.panels[1].set_xscale, figure.panels[1].set_yscale):
-            scale("log")
+        figure.panels[0].set_xticks(range(0, NEAREST + 1, 5))
+        figure.panels[1].set_yscale("log")
+        figure.panels[1].set_xscale("log")
+        largest = max(answers.values(), key=lambda answer: answer.mean("pictures"))
+        figure.panels[1].set_xticks(_sizes(largest, "index"), [f"{size:,}" for size in _sizes(largest, "index")])
+        figure.panels[1].set_xticks([], minor=True)
         name(figure.panels[0], "rank", "has the same label", "The further down, the fewer")
         name(figure.panels[1], "pictures", "milliseconds", "One query")
     caption = "Left the share of answers with the same label by rank; right how long a query takes by the number of pictures."
