@@ -220,7 +220,7 @@ _HEAD: dict[str, Any] = {
     "weight_decay": 3.0,
     "schedule": "cosine",
     "batch": 32,
-    "epochs": 45,
+    "epochs": 30,
 }
 _MNIST_CNN = {"channels": 1, "side": 28, "layers": [[5, 5, 1, 0, 2], [10, 5, 1, 0, 2]], "hidden": [32], "classes": 10, "softmax": False}
 _CIFAR_CNN = {
