@@ -78,10 +78,9 @@ class Compared(nn.Module):
         self.linear = nn.Linear(inputs, kernels * width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        points = self.linear(x).view(len(x), self.kernels, self.width)
-        apart = (points[:, None] - points[None]).abs().sum(3)  # N x N x K
-        near = (-apart).exp().sum(1) - 1  # itself left out
-        return torch.cat([x, near], 1)
+        points = self.linear(x).view(len(x), self.kernels, self.width).transpose(0, 1)  # K x N x width
+        near = (-torch.cdist(points, points, p=1)).exp().sum(2) - 1  # K x N, itself left out
+        return torch.cat([x, near.T], 1)
 
 
 Shape = tuple[int, int, int]

@@ -226,7 +226,7 @@ _SETTINGS = {
     "classifier": "mnist-cnn",
     "classifier_epochs": 10,
     "classifier_validation": 10_000,
-    "pictures": 30,
+    "pictures": 20,
     "steps": 200,
     "confidence": 0.9,
     "kept": 2,

@@ -133,7 +133,7 @@ _SETTINGS = {
     "shown": 64,
 }
 _QUICK = {"data": "digits-28", "epochs": 4, "judge_epochs": 3, "judge_validation": 200, "watched": 100, "samples": 200}
-_CONV = {"recipe": "mnist-dcgan", "rate": 0.0002, "batch": 128, "epochs": 12}
+_CONV = {"recipe": "mnist-dcgan", "rate": 0.0002, "batch": 128, "epochs": 8}
 GAN = Study(
     name="gan",
     question="Does a generator of digits make all ten of them?",
@@ -150,8 +150,8 @@ GAN = Study(
         "pictures) and recall (real pictures that lie among samples); 10,000 training pictures in the place of samples give the floor of "
         "each.\n\n"
         "The better lines: minibatch discrimination, which lets the discriminator see how like each other the pictures of a batch are; "
-        "convolutions (DCGAN); and Wasserstein's critic with a penalty on its slope (WGAN-GP). The last two run for a quarter of an hour "
-        "each and have one seed."
+        "convolutions (DCGAN); and Wasserstein's critic with a penalty on its slope (WGAN-GP). These two take "
+        "long and have one seed."
     ),
     lines=(
         Line(
@@ -180,7 +180,7 @@ GAN = Study(
         Line(
             name="wgan-gp",
             help="Convolutions against Wasserstein's critic, its slope held near 1; one seed, for it takes long.",
-            settings=_SETTINGS | _CONV | {"recipe": "mnist-wgan", "batch": 320, "epochs": 10},
+            settings=_SETTINGS | _CONV | {"recipe": "mnist-wgan", "batch": 320},
             quick=_QUICK | {"epochs": 2, "batch": 160},
             marks=(Mark(measure=MODES, floor=10.0),),
             fixed=True,
