@@ -127,10 +127,13 @@ def exact(chunks: Iterable[tuple[Ids, Halves]], queries: Floats, k: int) -> tupl
     floor = np.full(len(queries), -np.inf, np.float32)  # the last of the best so far
     for some, halves in chunks:
         rows = units(halves)
-        reach = queries @ rows.T >= floor[:, None] - CLOSE  # N x n
+        found = queries @ rows.T  # N x n
+        if len(some) > k and not np.isfinite(floor).all():  # else all of the first rows were looked at closely
+            floor = np.maximum(floor, np.partition(found, -k, axis=1)[:, -k] - CLOSE)
+        reach = found >= floor[:, None] - CLOSE
         for at in np.flatnonzero(reach.any(axis=1)):
-            found = compare(rows[reach[at]], queries[at])
-            ids[at], cosines[at] = best(np.concatenate([ids[at], some[reach[at]]]), np.concatenate([cosines[at], found]), k)
+            names, values = some[reach[at]], compare(rows[reach[at]], queries[at])
+            ids[at], cosines[at] = best(np.concatenate([ids[at], names]), np.concatenate([cosines[at], values]), k)
             if len(ids[at]) == k:
                 floor[at] = cosines[at][-1]
     width = min((len(one) for one in ids), default=0)
