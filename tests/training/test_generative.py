@@ -194,6 +194,12 @@ def test_stopped_and_resumed_it_is_the_same_to_the_bit(name: str, stop: int, tmp
     assert (whole.directory / "training.gif").read_bytes() == (resumed.directory / "training.gif").read_bytes()
 
 
+def test_half_precision_and_accumulation_are_of_autoencoders_too(tmp_path: Path) -> None:
+    settings = {"precision": "bfloat16", "accumulate": 2, "batch": 50, "epochs": 2}
+    epochs = history(train("digits-vae", out=tmp_path / "run", **settings))
+    assert epochs[1].loss < epochs[0].loss
+
+
 def test_tensorboard_is_shown_losses_and_sheets(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -207,6 +213,11 @@ def test_tensorboard_is_shown_losses_and_sheets(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match="input: one of unit was wanted, not 'standard'"):
         find_recipe("mnist-vae").changed({"input": "standard"})
+    for name, value in {"accumulate": 2, "precision": "bfloat16", "validation": 10, "patience": 3, "lookahead": 5, "flips": True}.items():
+        with pytest.raises(RecipeError, match=f"{name}: of a training with the loss 'adversarial' it can only be"):
+            find_recipe("digits-gan").changed({name: value})
+    with pytest.raises(RecipeError, match="smoothing: of a training with the loss 'elbo'"):
+        find_recipe("digits-vae").changed({"smoothing": 0.1})
     monkeypatch.setattr("hoodwink.training.run._join", lambda: (0, 2))
     with pytest.raises(RecipeError, match="a generator and its discriminator are trained by one process, there are 2"):
         train("digits-gan", out=tmp_path / "run")

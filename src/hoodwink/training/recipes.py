@@ -17,6 +17,8 @@ OPTIMISERS = ("sgd", "adam")
 PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("cross-entropy", "squared-error", "elbo", "adversarial", "wasserstein")
 _TAKEN = {"squared-error": "unit", "elbo": "unit", "adversarial": "signed", "wasserstein": "signed"}  # the input that a loss is of
+_OF_CLASSES = ("smoothing", "flips")
+_PLAIN = {"smoothing": 0.0, "flips": False, "precision": "float32", "accumulate": 1, "lookahead": 0, "validation": 0, "patience": 0}
 _MEASURES = {"squared-error": "squared_error", "elbo": "nats"}
 MEASURED = "two cores of a server CPU of 2023 with bfloat16 matrix units"
 
@@ -121,6 +123,11 @@ class Recipe:
         for name in ("epochs", "batch", "accumulate", "rounds"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name}: 1 or more was wanted, not {getattr(self, name)}")
+        for name, plain in _PLAIN.items():
+            if getattr(self, name) != plain and (self.adversarial or (self.makes_pictures and name in _OF_CLASSES)):
+                raise RecipeError(
+                    f"{name}: of a training with the loss {self.loss!r} it can only be {plain!r}, not {getattr(self, name)!r}"
+                )
         if not self.rate > 0:
             raise RecipeError(f"rate: a number above 0 was wanted, not {self.rate}")
 
