@@ -210,7 +210,7 @@ def lance_ask(store: Storage, asked: argparse.Namespace) -> dict[str, Any]:
 
         def query(vector: Any, probes: int = probes) -> list[str]:
             asking = table.search(vector).distance_type("cosine").nprobes(probes).refine_factor(REFINE)
-            found: list[str] = asking.select(["path"]).limit(NEAREST).to_arrow()["path"].to_pylist()
+            found: list[str] = asking.select(["path", "_distance"]).limit(NEAREST).to_arrow()["path"].to_pylist()
             return found
 
         found, out = one_by_one(vectors, query)
