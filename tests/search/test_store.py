@@ -80,6 +80,16 @@ def test_vectors_come_in_the_order_asked_for_more_than_one_question_long(store: 
     assert store.files([5]) == {}
 
 
+def test_rows_of_some_ids_leave_out_those_that_are_gone(store: Storage, filled: Callable[..., Any]) -> None:
+    filled(store, 600)
+    ids = store.ids()
+    store.remove(["/p000003.png"])
+    found, halves = store.rows_of(ids)
+    assert halves.dtype == np.float16 and sorted(found.tolist()) == store.ids().tolist() and len(found) == 599
+    np.testing.assert_array_equal(halves.astype(np.float32), store.vectors(found))
+    assert store.rows_of(ids[:0])[1].shape == (0, 16)
+
+
 def test_an_empty_store(store: Storage) -> None:
     assert (len(store), store.known(), store.ids().tolist(), list(store.rows()), store.remove(["/none"])) == (0, {}, [], [], 0)
     stamp = store.stamp()
