@@ -165,16 +165,23 @@ def _move(training: Training, network: Ask, phase: Phase, inputs: Tensor, labels
         return torch.stack(losses).mean(), torch.stack(outputs).mean(0)
     parts, position, recipe = training.parts, training.position, training.parts.recipe
     loss, output = phase.update(network, inputs, labels)
+    told = loss.detach()
     if parts.world > 1:  # processes are averaged as if they had the same number of pictures
         whole = min(recipe.batch, len(parts.train) - position.step * recipe.batch)
-        loss = loss * (len(labels) * parts.world / whole) if len(labels) else output.sum()
+        loss = loss * (len(labels) * parts.world / whole) if len(labels) else _nothing(training.trained)
+        told = told if len(labels) else loss.detach()
     # Where one phase of several moves its own weights, the others get no gradient, and the optimiser passes over them.
     torch.autograd.backward(loss / recipe.accumulate if recipe.accumulate > 1 else loss, inputs=phase.trained)
     if (position.step + 1) % recipe.accumulate == 0 or position.step + 1 == training.steps:
         training.optimiser.step()
         for value in training.trained:
             value.grad = None  # as optimiser.zero_grad() does, which takes a tenth of a millisecond for it
-    return loss.detach(), output.detach()
+    return told, output.detach()
+
+
+def _nothing(trained: tuple[nn.Parameter, ...]) -> Tensor:
+    """A loss whose gradient is zero: what a process without examples adds to those of the others."""
+    return torch.stack([value.sum() for value in trained]).sum() * 0
 
 
 def _sum_up(training: Training, losses: list[Tensor], outputs: list[Tensor], labels: list[Tensor]) -> None:
