@@ -10,14 +10,17 @@ from pathlib import Path
 from types import ModuleType
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import hoodwink
 from hoodwink.cli import main as program
+from hoodwink.cli.common import packaged_cat
 from hoodwink.cli.main import VERBS, cli
 from hoodwink.cli.verbs import Verbs
-from hoodwink.pictures.read import PictureError
+from hoodwink.pictures.read import PictureError, read_picture
+from hoodwink.pictures.write import encode_png
 
 from .conftest import Run
 
@@ -79,11 +82,14 @@ def test_every_help_ends_with_an_example(words: tuple[str, ...]) -> None:
 def test_every_example_runs(run: Run) -> None:
     words = ("king", "queen", "man", "woman", "cat", "dog", "doctor", "nurse")
     Path("made.txt").write_text("".join(f"{word} {k} {k % 3} 1\n" for k, word in enumerate(words)))  # GloVe's need not be fetched
-    extra = {"fool": ["--steps", "40"], "words": ["--vectors", "made.txt"]}
+    extra = {"fool": ["--steps", "40"], "words": ["--vectors", "made.txt"], "search fool": ["--steps", "40", "-k", "1", "--out", "misled"]}
+    for name, turned in (("cat", 0), ("pizza", 1), ("photos/cat", 0), ("photos/pizza", 1), ("more-photos/cat", 2)):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(f"{name}.png").write_bytes(encode_png(np.rot90(read_picture(packaged_cat()).levels, turned)))
     lines = dict.fromkeys(line for words in _commands() for line in _example(words))
     writers = ("hoodwink train", "hoodwink fool")  # the others look at what these wrote
     for line in sorted(lines, key=lambda line: [not line.startswith(writer) for writer in writers]):
-        more = extra.get(line.split()[1], [])
+        more = extra.get(line.split()[1], extra.get(" ".join(line.split()[1:3]), []))
         result = run(*shlex.split(line)[1:], *more)
         assert result.exit_code == 0, (line, result.stderr)
 

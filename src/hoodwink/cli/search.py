@@ -40,7 +40,10 @@ VERBS = {
 )
 @click.pass_context
 def search_command(ctx: click.Context) -> None:
-    """Find pictures by what they look like to a network: embeddings compared by their cosine."""
+    """Find pictures by what they look like to a network.
+
+    Their embeddings are kept in a store and compared by the cosine.
+    """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
