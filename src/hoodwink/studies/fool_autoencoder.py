@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -47,7 +48,7 @@ class Parts:
 
 def run(desk: Desk) -> Found:
     parts, test = _parts(desk), load(f"{desk['data']}:test")
-    chosen = [index for index in range(len(test)) if _right(test, index, parts)][: desk["pictures"]]
+    chosen = list(islice((index for index in range(len(test)) if _right(test, index, parts)), desk["pictures"]))
     labels = [int(test.labels[index]) for index in chosen]  # type: ignore[index]
     pictures = [np.ascontiguousarray(test.pictures[index]) for index in chosen]
     asked = {"confidence": desk["confidence"], "steps": desk["steps"], "seed": desk.seed}
@@ -251,7 +252,7 @@ FOOL_AUTOENCODER = Study(
             name="conv",
             help="Convolutions with a code of 32.",
             settings=_SETTINGS | {"recipe": "mnist-conv-autoencoder", "code": 32},
-            quick=_QUICK | {"epochs": 2},
+            quick=_QUICK | {"epochs": 1, "kept": 0},
             marks=_MARKS,
             minutes=5.0,
         ),
@@ -259,7 +260,7 @@ FOOL_AUTOENCODER = Study(
             name="vae",
             help="The variational autoencoder, by the mean of its code.",
             settings=_SETTINGS | {"recipe": "mnist-vae", "epochs": 10},
-            quick=_QUICK,
+            quick=_QUICK | {"kept": 0},
             marks=_MARKS,
             minutes=5.0,
         ),

@@ -132,7 +132,7 @@ _SETTINGS = {
     "samples": 10_000,
     "shown": 64,
 }
-_QUICK = {"data": "digits-28", "epochs": 4, "judge_epochs": 3, "judge_validation": 200, "watched": 100, "samples": 200}
+_QUICK = {"data": "digits-28", "epochs": 2, "judge_epochs": 2, "judge_validation": 200, "watched": 50, "samples": 100, "shown": 16}
 _CONV = {"recipe": "mnist-dcgan", "rate": 0.0002, "batch": 128, "epochs": 8}
 GAN = Study(
     name="gan",
@@ -172,7 +172,7 @@ GAN = Study(
             name="dcgan",
             help="Convolutions and batch norms (DCGAN), Adam 0.0002; one seed, for it takes long.",
             settings=_SETTINGS | _CONV,
-            quick=_QUICK | {"epochs": 2, "batch": 64},
+            quick=_QUICK | {"epochs": 1},
             marks=(Mark(measure=MODES, floor=10.0),),
             fixed=True,
             minutes=15.0,
@@ -181,7 +181,7 @@ GAN = Study(
             name="wgan-gp",
             help="Convolutions against Wasserstein's critic, its slope held near 1; one seed, for it takes long.",
             settings=_SETTINGS | _CONV | {"recipe": "mnist-wgan", "batch": 320},
-            quick=_QUICK | {"epochs": 2, "batch": 160},
+            quick=_QUICK | {"epochs": 1},
             marks=(Mark(measure=MODES, floor=10.0),),
             fixed=True,
             minutes=20.0,
