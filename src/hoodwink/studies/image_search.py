@@ -237,7 +237,7 @@ def _by_class(answers: Mapping[str, Answer]) -> Table:
 
 
 _SETTINGS = {"model": "efficientnet-lite0", "splits": ("test",), "limit": 0}
-_QUICK = {"data": "digits-32", "splits": ("test",), "limit": 60, "sizes": (30,)}
+_QUICK = {"data": "digits-32", "splits": ("test",), "limit": 24, "sizes": (22,)}
 _MARKS = (Mark(measure=RECALL, floor=0.995),)
 IMAGE_SEARCH = Study(
     name="image-search",
