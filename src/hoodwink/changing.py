@@ -19,6 +19,7 @@ from hoodwink.attacks.queries import Queries
 from hoodwink.attacks.shrink import downward
 from hoodwink.attacks.spaces import Pixels
 from hoodwink.attacks.trail import Trail, Watch
+from hoodwink.attacks.walk import walk
 from hoodwink.models.model import Model
 from hoodwink.models.preprocess import Preprocess
 from hoodwink.pictures.levels import NORMS, Levels, radius
@@ -110,10 +111,20 @@ def read_mask(mask: Any, shape: tuple[int, ...], view: View) -> Mask | None:
     return seen
 
 
-def search(levels: Levels, view: View, goal: Goal, budget: Budget, mask: Mask | None = None, watch: Watch | None = None) -> Changed:
+def search(
+    levels: Levels,
+    view: View,
+    goal: Goal,
+    budget: Budget,
+    mask: Mask | None = None,
+    watch: Watch | None = None,
+    *,
+    walking: bool = False,
+) -> Changed:
     """The smallest change of a picture found that reaches the goal, or, with an eps, the one inside the ball that gets furthest.
 
-    levels: uint8 H x W x C. mask: bool, of the part that the view sees.
+    levels: uint8 H x W x C. mask: bool, of the part that the view sees. walking: by `attacks.walk`, and only
+    where that comes to nothing by the climb and the shrink.
     """
     started, device = time.perf_counter(), view.steps[0][1].device
     pictures = _tensor(levels[view.rows, view.columns]).to(device)
@@ -121,7 +132,7 @@ def search(levels: Levels, view: View, goal: Goal, budget: Budget, mask: Mask | 
     ball = None if budget.eps is None else float(radius(budget.eps, budget.norm))
     space = Pixels(pictures, allowed, 255 if ball is None or budget.norm != "linf" else int(ball))
     queries = Queries(view)
-    trail = _climb_and_shrink(queries, space, goal, budget, watch)
+    trail = (_walk_or_climb if walking else _climb_and_shrink)(queries, space, goal, budget, watch)
     changed = levels.copy()
     whole = (space.levels + trail.change)[0].permute(1, 2, 0).to("cpu", torch.uint8).numpy()
     changed[view.rows, view.columns] = whole
@@ -136,6 +147,15 @@ def _climb_and_shrink(queries: Queries, space: Pixels, goal: Goal, budget: Budge
         return trail
     steps = min(left, max(SHRINK, budget.steps // 2))
     return downward(queries, space, goal, trail, norm=budget.norm, steps=steps, watch=watch)
+
+
+def _walk_or_climb(queries: Queries, space: Pixels, goal: Goal, budget: Budget, watch: Watch | None) -> Trail:
+    walked = walk(queries, space, goal, norm=budget.norm, radius=budget.eps, steps=budget.steps, watch=watch)
+    left = budget.steps - queries.gradients
+    if walked.stall is None or left < 1:
+        return walked
+    climbed = _climb_and_shrink(queries, space, goal, replace(budget, steps=left), watch)
+    return replace(climbed, ways=("the climb", *climbed.ways)) if climbed.value > walked.value else walked
 
 
 def _union(spans: Sequence[slice]) -> slice:

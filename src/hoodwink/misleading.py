@@ -164,7 +164,9 @@ def _search(job: _Job, watch: Watch | None) -> Misled:
     near, total, budget = [job.before.embedding, job.other.embedding], np.zeros(3), job.budget
     while True:
         known = np.unique(np.concatenate([known, *(ground.around(one, RIVALS) for one in near)]))
-        found = search(job.levels, job.view, ground.goal(wanted, known, job.sought.share), budget, job.mask, watch)
+        part = budget if len(known) == job.before.count else replace(budget, steps=-(-budget.steps // 2))  # half is kept for another round
+        goal = ground.goal(wanted, known, job.sought.share)
+        found = search(job.levels, job.view, goal, part, job.mask, watch, walking=True)
         after = ground.ask(read_bytes(encode_png(found.picture), "array", channels=found.picture.shape[2], max_pixels=found.picture.size))
         total += (found.gradients, found.forwards, found.seconds)
         budget = replace(budget, steps=budget.steps - found.gradients)

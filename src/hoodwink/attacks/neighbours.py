@@ -13,7 +13,7 @@ from hoodwink.attacks.objectives import Goal
 
 LEAD = 1e-4  # asked above every rival, in cosines: another machine's rounding of embeddings moves one by less than 1e-5
 NOWHERE = -2.0  # the lead of an embedding without a direction, which nothing is near to: no other is so low
-SOFT = 0.01  # cosines as close as that share the gradient
+SOFT = 0.02  # cosines as close as that share the gradient
 
 
 @dataclass(frozen=True, eq=False)

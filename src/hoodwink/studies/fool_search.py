@@ -140,7 +140,9 @@ def _at_size(desk: Desk, ground: Ground, levels: Levels, other: Path, saved: Pat
     around = [ground.around(one.embedding, RIVALS) for one in (before, wanted)]
     goal = ground.goal(ground.around(wanted.embedding, ground.k), np.unique(np.concatenate(around)), desk["share"])
     if desk["way"] == "whole levels":
-        found = search(levels, View((ground.embedder.model,), levels.shape, at_model_size=True), goal, Budget(steps=desk["steps"]))
+        found = search(
+            levels, View((ground.embedder.model,), levels.shape, at_model_size=True), goal, Budget(steps=desk["steps"]), walking=True
+        )
         picture, value, gradients = found.picture, found.trail.value, found.gradients
     else:
         trail, gradients = search_in_floats(levels, FloatView(ground.embedder.model, True), goal, desk["steps"])
