@@ -24,6 +24,7 @@ DOCUMENTS = (
     "docs/how-to/train.md",
     "docs/how-to/run-a-study.md",
     "docs/how-to/fool-a-text.md",
+    "docs/how-to/fool-a-search.md",
     "docs/how-to/search-pictures.md",
 )
 STEPS = 20  # gradient evaluations: enough for the climb; how far a change is shrunk is not tested here
