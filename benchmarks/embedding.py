@@ -6,7 +6,8 @@ In each round the same pictures go four ways, one after the other, so that a bus
 alone, on batches that lie ready. `embedded`: what `hoodwink search index` does with pictures that are decoded and resized already:
 batches handed over by the reading thread, embedded, committed to a new store. `indexed`: the same from JPEG files, read, decoded and resized in
 that thread meanwhile. `decoded`: reading, decoding and resizing alone. Ratios are of medians; `waiting` is what `indexed` takes, compared
-with `decoded` and `forward` one after the other.
+with `decoded` and `forward` one after the other. With --threads 1 the CPU time of the main thread is all that the network's side of the work
+costs, whatever else the machine does: of that there are ratios, too.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    spent: dict[str, list[float]] = {}
+    spent, computed = dict[str, list[float]](), dict[str, list[float]]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "photos").mkdir()
@@ -107,16 +108,19 @@ def main() -> None:
             call()  # the first pass prepares the network
         for _ in range(asked.repeats):
             for way, call in calls.items():
-                begun = time.perf_counter()
+                begun, at_work = time.perf_counter(), time.thread_time()
                 call()
                 spent.setdefault(way, []).append(time.perf_counter() - begun)
-    middle = {way: statistics.median(some) for way, some in spent.items()}
+                computed.setdefault(way, []).append(time.thread_time() - at_work)
+    middle, cpu = ({way: statistics.median(some) for way, some in times.items()} for times in (spent, computed))
     rate = {way: round(asked.pictures / seconds, 1) for way, seconds in middle.items()}
     ratios = {
         "embedded to forward": middle["forward"] / middle["embedded"],
         "indexed to forward": middle["forward"] / middle["indexed"],
         "waiting": middle["indexed"] / (middle["decoded"] + middle["forward"]),
     }
+    if asked.threads == 1 and asked.device == "cpu":
+        ratios |= {f"{way} to forward, CPU time of the main thread": cpu["forward"] / cpu[way] for way in ("embedded", "indexed")}
     device = torch.cuda.get_device_name() if asked.device.startswith("cuda") else platform.processor() or platform.machine()
     row = {
         "device": asked.device,
