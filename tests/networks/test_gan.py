@@ -43,22 +43,23 @@ def test_the_courses_layers() -> None:
     assert sum(value.numel() for value in gan.of_discriminator()) == discriminator
 
 
-def test_what_a_batch_has_in_common_is_what_the_paper_says() -> None:
+def test_what_a_batch_has_in_common_is_the_mean_nearness_of_the_others() -> None:
     torch.manual_seed(0)
     compared, x = Compared(4, kernels=3, width=2), torch.randn(5, 4)
     points = (x @ compared.linear.weight.detach().T).view(5, 3, 2)
     for i in range(5):
         for k in range(3):
-            wanted = sum(math.exp(-float((points[i, k] - points[j, k]).abs().sum())) for j in range(5) if j != i)
+            wanted = sum(math.exp(-float((points[i, k] - points[j, k]).abs().sum())) for j in range(5) if j != i) / 4
             assert float(compared(x).detach()[i, 4 + k]) == pytest.approx(wanted, rel=1e-4, abs=1e-6)
     assert torch.equal(compared(x)[:, :4], x)
 
 
-def test_equal_pictures_in_a_batch_look_alike() -> None:
+def test_equal_pictures_in_a_batch_look_alike_and_one_alone_like_none() -> None:
     torch.manual_seed(0)
     compared = Compared(4, kernels=3)
     same = compared(torch.ones(6, 4))
-    assert torch.allclose(same[:, 4:], torch.full((6, 3), 5.0))
+    assert torch.allclose(same[:, 4:], torch.ones(6, 3))
+    assert torch.equal(compared(torch.ones(1, 4))[:, 4:], torch.zeros(1, 3))
 
 
 def test_what_does_not_fit_is_said() -> None:

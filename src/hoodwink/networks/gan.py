@@ -70,7 +70,10 @@ class GAN(nn.Module):
 
 
 class Compared(nn.Module):
-    """Adds to features N x D, for each of K kernels, how near the others of the batch are: sum over them of exp(-|difference|_1)."""
+    """Adds to features N x D, for each of K kernels, how near the others of the batch are: the mean over them of exp(-|difference|_1).
+
+    The paper has the sum; the mean is in [0, 1] whatever the batch.
+    """
 
     def __init__(self, inputs: int, kernels: int, width: int = 5) -> None:
         super().__init__()
@@ -80,7 +83,7 @@ class Compared(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         points = self.linear(x).view(len(x), self.kernels, self.width).transpose(0, 1)  # K x N x width
         near = (-torch.cdist(points, points, p=1)).exp().sum(2) - 1  # K x N, itself left out
-        return torch.cat([x, near.T], 1)
+        return torch.cat([x, near.T / max(1, len(x) - 1)], 1)
 
 
 Shape = tuple[int, int, int]
