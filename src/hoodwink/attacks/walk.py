@@ -60,7 +60,7 @@ def walk(
     """Walk from no change to a small one that reaches the goal's threshold, or with a radius to the highest inside the ball.
 
     norm, radius: the ball, [0, 1] units (l0: subpixels). steps: gradient evaluations at most (one is kept for the last pass, which takes
-    back levels that are not needed); without a radius it gives up where nothing fools after half of them.
+    back levels that are not needed); without a radius it gives up where nothing fools after two thirds of them.
     """
     best = _Best(NORMS[norm], goal, radius, torch.zeros_like(space.low))
     stall = _walk(queries, space, best, steps - 1 if steps > 1 else 1, watch)
@@ -74,7 +74,7 @@ def _walk(queries: Queries, space: Space, best: _Best, steps: int, watch: Watch 
     place = torch.zeros_like(space.low)  # in levels and parts of them
     average = torch.zeros_like(place)
     for k in range(steps):
-        if best.radius is None and not best.holds and 2 * k > steps:
+        if best.radius is None and not best.holds and 3 * k > 2 * steps:
             break
         change = _whole(place, space, best)
         reading, gradient = queries.gradient(space.decode(change), best.goal.objective)

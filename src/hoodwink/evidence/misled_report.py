@@ -79,6 +79,8 @@ def _facts(record: Mapping[str, Any]) -> list[dict[str, str]]:
         ("Cosine to the other", f"{result['cosine']:.4f}", f"before: {result['cosine_before']:.4f}"),
         ("L2 distance", f"{found['l2']:.3f}", f"{255 * found['l2']:,.0f} in levels"),
         ("Largest change", wording.count(found["linf"], "level"), "of 255"),
+        ("PSNR", "\u221e" if found["psnr"] is None else f"{found['psnr']:.1f} dB", "higher is closer"),
+        ("SSIM", f"{found['ssim']:.4f}", "1 is identical"),
         ("Gradients", f"{result['gradients']:,}", f"and {result['forwards']:,} forward evaluations"),
         ("Time", f"{result['seconds']:.1f} s", f"on {record.get('device', 'cpu')}"),
     ]
