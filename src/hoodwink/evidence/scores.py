@@ -11,11 +11,11 @@ from torch import Tensor
 
 from hoodwink.data.sets import DataSet
 from hoodwink.data.texts import TextSet
-from hoodwink.models.card import ModelError
+from hoodwink.models.card import ModelError, PictureInput
 from hoodwink.models.model import Model
 from hoodwink.networks.autoencoders import VAE
 
-_BATCH = 250
+_BATCH, _LARGE = 250, 25  # pictures or texts asked at a time; of those larger than 100 x 100 pixels fewer, for memory
 Data = DataSet | TextSet
 
 
@@ -75,5 +75,7 @@ MEASURES: dict[str, Callable[[Model, Data], float]] = {
 def _encoded(model: Model, data: Data) -> Iterator[tuple[int, Tensor]]:
     """The first index of each batch, and the batch as the network takes it."""
     found = data.texts if isinstance(data, TextSet) else data.pictures
-    for start in range(0, len(data), _BATCH):
-        yield start, model.encode_all([found[index] for index in range(start, min(start + _BATCH, len(data)))])
+    seen = (model.card.picture.size or (0, 0)) if isinstance(model.card.input, PictureInput) else (0, 0)
+    count = _LARGE if seen[0] * seen[1] > 100 * 100 else _BATCH
+    for start in range(0, len(data), count):
+        yield start, model.encode_all([found[index] for index in range(start, min(start + count, len(data)))])
