@@ -13,7 +13,7 @@ from hoodwink.runs import RunError, one_line
 DEFAULT_OUT = "hoodwink-joined"
 
 
-@click.command("join", epilog="\b\nExample:\n  hoodwink model join autoencoder classifier --out joined")
+@click.command("join", epilog="\b\nExample:\n  hoodwink model join digits hoodwink-digits --out joined")
 @click.argument("autoencoder")
 @click.argument("classifier")
 @click.option("--out", default=DEFAULT_OUT, show_default=True, metavar="DIR", help="The model folder.")

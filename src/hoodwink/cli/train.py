@@ -31,7 +31,8 @@ _EXAMPLES = """\b
 Example:
   hoodwink train digits-mlp --out hoodwink-digits --force
   hoodwink train made-names --out names
-  hoodwink train made-writer --out writer"""
+  hoodwink train made-writer --out writer
+  hoodwink train digits-vae --epochs 10 --out digits"""
 
 
 @click.command("train", epilog=_EXAMPLES)
