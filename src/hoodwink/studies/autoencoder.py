@@ -170,8 +170,8 @@ AUTOENCODER = Study(
         Line(name="conv-32", help="Convolutions to a code of 32.", settings=_CONV | {"code": 32}, quick=_QUICK, minutes=1.5),
         Line(
             name="better",
-            help="Convolutions to a code of 32, 10 epochs, rate 0.002 falling to nothing.",
-            settings=_CONV | {"code": 32, "epochs": 10, "rate": 0.002, "schedule": "cosine"},
+            help="Convolutions to a code of 32, 6 epochs, rate 0.002 falling to nothing.",
+            settings=_CONV | {"code": 32, "epochs": 6, "rate": 0.002, "schedule": "cosine"},
             quick=_QUICK,
             minutes=4.0,
         ),
