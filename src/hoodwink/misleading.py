@@ -17,14 +17,13 @@ from hoodwink.attacks.objectives import Goal
 from hoodwink.attacks.trail import Step, Watch
 from hoodwink.changing import Budget, Changed, FoolError, Mask, View, read_mask, search, take
 from hoodwink.evidence.misled import Misled, Sought, holds, keep, record_of
-from hoodwink.evidence.searched import NEAREST, Searched, absolute, ask
+from hoodwink.evidence.searched import NEAREST, Searched, absolute, ask, index_of
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import Levels, distances
 from hoodwink.pictures.read import MAX_PIXELS, Picture, read_bytes
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
-from hoodwink.search.index import open_index
 from hoodwink.search.store import Floats, Ids, Storage, open_store
 
 SHARE = 0.9  # of the answers, where nothing else is said
@@ -132,7 +131,7 @@ class _Job:
 @contextmanager
 def opened(store: str | Path, model: Model, k: int) -> Iterator[Ground]:
     where = absolute(store)
-    with closing(open_store(where, weights_sha256=model.card.weights_sha256)) as kept, closing(open_index(kept)) as index:
+    with closing(open_store(where, weights_sha256=model.card.weights_sha256)) as kept, closing(index_of(kept, where)) as index:
         yield Ground(kept, where, index.query, as_embedder(model, kept.card.layer), model, k)
 
 
