@@ -101,7 +101,7 @@ def recipes_command(name: str | None, talk: Talk) -> None:
         )
         talk.document(record)
         return
-    rows = [(one.name, one.data, one.network, f"{one.minutes:g}", f"{one.score:.3f}", one.help) for one in RECIPES.values()]
+    rows = [(one.name, one.data, one.network, f"{one.minutes:g}", f"{one.score:.3f}" if one.score else "", one.help) for one in RECIPES.values()]
     talk.show(heading("Recipes"), listing("name", "data", "network", "minutes", "score", "what it is", rows=rows))
     talk.document({"recipes": [one.to_json() for one in RECIPES.values()]})
 

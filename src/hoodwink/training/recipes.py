@@ -494,6 +494,8 @@ RECIPES = {
             network="vae",
             arguments={"channels": 1, "side": 28, "hidden": 350, "code": 25},
             epochs=20,
+            minutes=2.5,
+            score=104.0,
             **_MNIST_CODED,
         ),
         Recipe(
@@ -501,6 +503,7 @@ RECIPES = {
             help="The course's generator of MNIST's digits and its discriminator, linear layers alone.",
             arguments=_GAN,
             epochs=20,
+            minutes=3.5,
             **_MNIST_GAN | {"rate": 0.002},
         ),
         Recipe(
@@ -508,6 +511,7 @@ RECIPES = {
             help="The same with convolutions (DCGAN).",
             arguments=_DCGAN,
             epochs=10,
+            minutes=9.0,
             **_MNIST_GAN | {"rate": 0.0002, "momentum": 0.5, "batch": 128},
         ),
         Recipe(
@@ -515,6 +519,7 @@ RECIPES = {
             help="The same as Wasserstein's critic, its slope held near 1 (WGAN-GP).",
             arguments=_DCGAN | {"norms": False},
             epochs=10,
+            minutes=10.0,
             **_MNIST_GAN | {"loss": "wasserstein", "rate": 0.0002, "momentum": 0.5, "second": 0.9, "batch": 320},
         ),
     )
