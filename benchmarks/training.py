@@ -37,7 +37,8 @@ from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.inputs import gather, make_network
 from hoodwink.training.loop import Parts, Training, fit
 from hoodwink.training.precision import keep_memory
-from hoodwink.training.recipes import RECIPES, Recipe
+from hoodwink.training.recipe import Recipe
+from hoodwink.training.recipes import RECIPES
 from hoodwink.training.updates import classify
 
 _EPOCHS = 20  # of scratch, as the course has it

@@ -8,7 +8,8 @@ import pytest
 from click.testing import Result
 
 from hoodwink.runs import Run
-from hoodwink.training.recipes import RECIPES, RecipeError, find_recipe
+from hoodwink.training.recipe import RecipeError
+from hoodwink.training.recipes import RECIPES, find_recipe
 
 
 def test_training_by_the_command_line(run: Any, tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_recipes_are_listed_and_shown(run: Any) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_reads_back_as_it_was(name: str) -> None:
-    from hoodwink.training.recipes import Recipe
+    from hoodwink.training.recipe import Recipe
 
     assert Recipe.from_json(json.loads(json.dumps(RECIPES[name].to_json()))) == RECIPES[name]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hoodwink.training.recipes import RecipeError
+from hoodwink.training.recipe import RecipeError
 from hoodwink.training.run import history, train
 
 PARTS = {

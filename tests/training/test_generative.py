@@ -20,7 +20,8 @@ from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.generative import PENALTY, adversarial, elbo, noise_like, slope_penalty, wasserstein
 from hoodwink.training.inputs import gather, make_network
 from hoodwink.training.loop import Parts, Training, fit
-from hoodwink.training.recipes import RecipeError, find_recipe
+from hoodwink.training.recipe import RecipeError
+from hoodwink.training.recipes import find_recipe
 from hoodwink.training.run import Watch, history, train
 
 GANS: dict[str, Any] = {"epochs": 2, "batch": 100, "rate": 0.01}

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from hoodwink.training.optimise import Slow, factor, make_optimiser, restore, set_rate, state_of
 from hoodwink.training.precision import halved
-from hoodwink.training.recipes import RECIPES, Recipe
+from hoodwink.training.recipe import Recipe
+from hoodwink.training.recipes import RECIPES
 from hoodwink.training.updates import classify, penalised
 
 

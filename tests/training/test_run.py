@@ -19,7 +19,8 @@ from hoodwink.data.load import load
 from hoodwink.runs import Run, RunError
 from hoodwink.training.checkpoint import STATE
 from hoodwink.training.loop import Diverged, Training
-from hoodwink.training.recipes import RECIPES, RecipeError, find_recipe
+from hoodwink.training.recipe import RecipeError
+from hoodwink.training.recipes import RECIPES, find_recipe
 from hoodwink.training.run import Watch, history, train
 
 SMALL: dict[str, Any] = {"epochs": 3, "batch": 32}

@@ -16,7 +16,8 @@ from hoodwink.evidence.verify import verify
 from hoodwink.runs import RunError
 from hoodwink.texts.alphabet import LETTERS
 from hoodwink.training.inputs import gather, make_network
-from hoodwink.training.recipes import Reading, Recipe, RecipeError, find_recipe
+from hoodwink.training.recipe import Reading, Recipe, RecipeError
+from hoodwink.training.recipes import find_recipe
 from hoodwink.training.run import history, train
 from hoodwink.training.texts import make_input
 

@@ -15,7 +15,8 @@ from hoodwink.data.load import load
 from hoodwink.evidence.verify import verify
 from hoodwink.models.embed import as_embedder
 from hoodwink.runs import Run
-from hoodwink.training.recipes import RECIPES, Recipe, RecipeError, find_recipe
+from hoodwink.training.recipe import Recipe, RecipeError
+from hoodwink.training.recipes import RECIPES, find_recipe
 from hoodwink.training.run import Watch, history, train
 from hoodwink.training.transfer import VectorFeed
 from small_backbones import folder

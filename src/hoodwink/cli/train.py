@@ -15,7 +15,7 @@ from hoodwink.runs import RECORD, Run, one_line
 
 if TYPE_CHECKING:
     from hoodwink.training.loop import Epoch
-    from hoodwink.training.recipes import Recipe
+    from hoodwink.training.recipe import Recipe
     from hoodwink.training.run import Watch
 
 _SCORES = {
@@ -101,13 +101,16 @@ def recipes_command(name: str | None, talk: Talk) -> None:
         )
         talk.document(record)
         return
-    rows = [(one.name, one.data, one.network, f"{one.minutes:g}", f"{one.score:.3f}" if one.score else "", one.help) for one in RECIPES.values()]
+    rows = [
+        (one.name, one.data, one.network, f"{one.minutes:g}", f"{one.score:.3f}" if one.score else "", one.help) for one in RECIPES.values()
+    ]
     talk.show(heading("Recipes"), listing("name", "data", "network", "minutes", "score", "what it is", rows=rows))
     talk.document({"recipes": [one.to_json() for one in RECIPES.values()]})
 
 
 def _chosen(recipe: str | None, resume: str | None, asked: dict[str, Any]) -> Recipe:
-    from hoodwink.training.recipes import Recipe, RecipeError, find_recipe
+    from hoodwink.training.recipe import Recipe, RecipeError
+    from hoodwink.training.recipes import find_recipe
 
     given = {name: asked[name] for name in ("epochs", "seed") if asked[name] is not None}
     if resume is not None:

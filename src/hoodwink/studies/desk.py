@@ -13,7 +13,8 @@ from hoodwink.data.load import load
 from hoodwink.data.resident import Resident, resident
 from hoodwink.runs import RECORD, Run
 from hoodwink.training.loop import Epoch
-from hoodwink.training.recipes import Recipe, find_recipe
+from hoodwink.training.recipe import Recipe
+from hoodwink.training.recipes import find_recipe
 from hoodwink.training.run import Watch, train
 
 

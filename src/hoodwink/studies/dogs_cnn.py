@@ -13,7 +13,8 @@ from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import COLOURS, curve, name, page
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Mark, Study
-from hoodwink.training.recipes import Recipe, find_recipe
+from hoodwink.training.recipe import Recipe
+from hoodwink.training.recipes import find_recipe
 from hoodwink.training.run import history
 
 RECIPES = {

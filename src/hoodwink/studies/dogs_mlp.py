@@ -9,7 +9,7 @@ from hoodwink.studies.desk import Desk
 from hoodwink.studies.dogs_cnn import counted, curves, ended, learn
 from hoodwink.studies.found import Answer, Found, Story
 from hoodwink.studies.record import Line, Mark, Study
-from hoodwink.training.recipes import Recipe
+from hoodwink.training.recipe import Recipe
 
 MLP = Recipe(
     name="dogs-mlp",

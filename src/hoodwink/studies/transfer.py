@@ -12,7 +12,8 @@ from hoodwink.studies.dogs_cnn import RECIPES as FROM_PIXELS
 from hoodwink.studies.draw import COLOURS, curve, name, page
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Study
-from hoodwink.training.recipes import RECIPES, Recipe, find_recipe
+from hoodwink.training.recipe import Recipe
+from hoodwink.training.recipes import RECIPES, find_recipe
 from hoodwink.training.run import history
 
 FEATURES = "seconds of features"

@@ -20,7 +20,7 @@ from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Study
 from hoodwink.texts.readers import Reader
 from hoodwink.texts.tokens import CUTS
-from hoodwink.training.recipes import Reading, Recipe
+from hoodwink.training.recipe import Reading, Recipe
 from hoodwink.training.run import history
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 from hoodwink.pictures.levels import Levels
 from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.loop import Epoch, Parts
-from hoodwink.training.recipes import RecipeError
+from hoodwink.training.recipe import RecipeError
 
 _SHOWN = 16  # pictures
 

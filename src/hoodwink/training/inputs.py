@@ -17,7 +17,7 @@ from hoodwink.networks.table import NETWORKS
 from hoodwink.training.feeds import convolves
 from hoodwink.training.material import Material
 from hoodwink.training.pictures import gather_pictures
-from hoodwink.training.recipes import Recipe, RecipeError
+from hoodwink.training.recipe import Recipe, RecipeError
 from hoodwink.training.texts import gather_texts
 from hoodwink.training.transfer import gather_features
 

@@ -18,7 +18,7 @@ from hoodwink.training.checkpoint import Position, copy_weights
 from hoodwink.training.feeds import Feed
 from hoodwink.training.optimise import Slow, factor, make_optimiser, set_rate
 from hoodwink.training.precision import halved
-from hoodwink.training.recipes import Recipe
+from hoodwink.training.recipe import Recipe
 from hoodwink.training.updates import ACCURACY, Ask, Family, Phase, weight
 
 BLOCK = 512  # examples that are gathered and varied at a time

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hoodwink.data.subset import balanced, split
 from hoodwink.models.card import Input
 from hoodwink.training.feeds import Feed
-from hoodwink.training.recipes import Recipe, RecipeError
+from hoodwink.training.recipe import Recipe, RecipeError
 
 if TYPE_CHECKING:
     from hoodwink.training.transfer import Backbone

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hoodwink.training.recipes import Recipe
+from hoodwink.training.recipe import Recipe
 
 _START = 0.2  # of the highest rate: where a triangle begins
 _PULL = 0.95**5  # how far the slow average lags behind at the end of a run

@@ -16,7 +16,7 @@ from hoodwink.data.sets import DataSet
 from hoodwink.models.card import NoiseInput, PictureInput
 from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.material import Material, parted
-from hoodwink.training.recipes import Recipe
+from hoodwink.training.recipe import Recipe
 
 _FIRST = 5000  # training pictures that set a first layer
 

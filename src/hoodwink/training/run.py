@@ -33,7 +33,8 @@ from hoodwink.training.inputs import gather, make_card, make_network
 from hoodwink.training.loop import Diverged, Epoch, Parts, Training, evaluate, fit
 from hoodwink.training.material import Material
 from hoodwink.training.precision import keep_memory
-from hoodwink.training.recipes import Recipe, RecipeError, find_recipe
+from hoodwink.training.recipe import Recipe, RecipeError
+from hoodwink.training.recipes import find_recipe
 from hoodwink.training.sheets import MADE, draw_sheet, keep_animation, keep_sheet, made_of_noise
 from hoodwink.training.updates import Family, classify, penalised, reconstruct
 

@@ -19,7 +19,7 @@ from hoodwink.texts.tokens import CUTS
 from hoodwink.texts.vectors import Vectors
 from hoodwink.training.feeds import TextFeed
 from hoodwink.training.material import Material, parted
-from hoodwink.training.recipes import Reading, Recipe, RecipeError
+from hoodwink.training.recipe import Reading, Recipe, RecipeError
 
 _OFTEN, _LETTERS = 10, 300  # how often a letter must occur to be known, and how many are at most
 _TWICE = 2  # how often a word must, where it has no vector of its own

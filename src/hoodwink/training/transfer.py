@@ -23,7 +23,7 @@ from hoodwink.training.features import find_features
 from hoodwink.training.feeds import Batch
 from hoodwink.training.material import Material, parted
 from hoodwink.training.pictures import labelled_sets
-from hoodwink.training.recipes import Recipe, RecipeError
+from hoodwink.training.recipe import Recipe, RecipeError
 
 _HEADED = "headed"  # as models.build calls a network whose layer is replaced
 
