@@ -70,7 +70,7 @@ def drawn(answers: Mapping[str, Answer]) -> Figure:
                 curve(panel, [once + end for end in ends], runs, line, colour)
                 if once:
                     curve(panel, ends, runs, f"{line}, features at hand", colour, linestyle=":")
-                    panel.axvspan(0, once, color=COLOURS[colour], alpha=0.07, linewidth=0)
+                    panel.axvspan(min(ends), once, color=COLOURS[colour], alpha=0.07, linewidth=0)
             panel.set_xscale("log")
             panel.tick_params(axis="x", which="minor", labelbottom=False)
             panel.set_ylim(0, 1)
