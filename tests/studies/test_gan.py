@@ -21,7 +21,7 @@ def test_what_is_counted_is_what_a_classifier_says_of_the_samples(tmp_path: Path
     found = run(desk)
     model = load_model(desk.folder / "network")
     made = sample_pictures(model, 60, seed=0)
-    assert np.array_equal(found.pictures["made"], made[:64])
+    assert np.array_equal(found.pictures["made"], made[: desk["shown"]])
     shares = class_shares(trained_judge(desk).look(made)[0])
     assert found.series["shares"] == shares.tolist() and sum(shares) == pytest.approx(1)
     assert found.values[ENTROPY] == entropy(shares) and found.values[MODES] == modes(shares)
