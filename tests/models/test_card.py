@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hoodwink.models.card import FILTERS, ModelCard, ModelError, PictureInput
@@ -26,6 +26,7 @@ def card(**fields: Any) -> ModelCard:
 
 
 @given(picture=SIZES, side=SHORT)
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine's first draws
 def test_shorter_side_is_resized_and_the_longer_rounded_down(picture: tuple[int, int], side: int) -> None:
     height, width = picture
     resized = rgb(resize=side).geometry(height, width).resized

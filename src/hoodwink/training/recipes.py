@@ -281,6 +281,8 @@ RECIPES = {
             arguments={"channels": 1, "side": 28, "code": 32},
             l2=1e-5,
             epochs=5,
+            minutes=0.3,
+            score=0.0139,
             **_MNIST_CODED,
         ),
         Recipe(
@@ -292,6 +294,8 @@ RECIPES = {
             arguments={"channels": 1, "side": 28, "code": 64},
             l2=1e-5,
             epochs=5,
+            minutes=1.5,
+            score=0.0032,
             **_MNIST_CODED,
         ),
         Recipe(
