@@ -9,8 +9,8 @@ import pytest
 from hoodwink.models.load import load_model
 from hoodwink.models.sample import sample_pictures
 from hoodwink.studies.desk import Desk
-from hoodwink.studies.gan import GAN, WATCHED, run, shown_epochs
-from hoodwink.studies.gan_figures import DISTANCE, ENTROPY, MODES
+from hoodwink.studies.gan import GAN, WATCHED, run
+from hoodwink.studies.gan_figures import DISTANCE, ENTROPY, MODES, shown_epochs
 from hoodwink.studies.generated import class_shares, entropy, modes, trained_judge
 
 LINE = GAN.lines[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,7 @@ def as_embedder(model: Model, layer: str = "") -> Embedder:
         source=model.card.source,
         licence=model.card.licence,
         weights_sha256=model.card.weights_sha256,
-        input=replace(wanted),
+        input=wanted,
     )
     found = Model(network, card, device=model.device)
     found.spec, found.options = model.spec, model.options

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from hoodwink.models.load import load_model
@@ -18,6 +17,7 @@ from hoodwink.studies.draw import curve, name, page, reference, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Study
 from hoodwink.training.run import history
+from hoodwink.training.sheets import read_sheets
 
 ERROR, MEAN_ERROR, COMPONENTS = "test error", "error of the mean picture", "error of as many principal components"
 BETWEEN = 8  # pictures from one to the other
@@ -25,19 +25,22 @@ BETWEEN = 8  # pictures from one to the other
 
 def run(desk: Desk) -> Found:
     train, test = (desk.pictures(split).pictures.float() / 255 for split in ("train", "test"))
-    told = list[float]()
     trained = desk.train(desk.recipe())
     epochs = history(trained)
     model = load_model(trained.directory)
-    told += [epoch.loss for epoch in epochs]
     values = {
         ERROR: error(model, test),
         MEAN_ERROR: float((test - train.mean(0)).square().mean()),
         COMPONENTS: components_error(train, test, desk["code"]),
         "parameters": float(sum(value.numel() for value in model.network.parameters())),
     }
-    pictures = {"between": between(model, test[:2]), "sheets": _sheets(trained.directory, len(epochs))}
-    return Found(values, {"seconds of an epoch": trained.record["result"]["seconds"] / len(epochs)}, {"loss": told}, pictures)
+    pictures = {"between": between(model, test[:2]), "sheets": np.stack(read_sheets(trained.directory, sorted({0, 1, len(epochs)})))}
+    return Found(
+        values,
+        {"seconds of an epoch": trained.record["result"]["seconds"] / len(epochs)},
+        {"loss": [epoch.loss for epoch in epochs]},
+        pictures,
+    )
 
 
 @torch.no_grad()
@@ -71,14 +74,6 @@ def between(model: Model, ends: Tensor, steps: int = BETWEEN) -> np.ndarray[Any,
     codes = (1 - shares.view(-1, 1)) * first + shares.view(-1, 1) * second
     made = model.network.decode(codes.to(model.device)).cpu()  # type: ignore[operator]
     return np.stack([levels_of(faded), levels_of(made)])
-
-
-def _sheets(folder: Any, epochs: int) -> np.ndarray[Any, Any]:
-    found = []
-    for epoch in sorted({0, 1, epochs}):
-        with Image.open(folder / "sheets" / f"{epoch:03d}.png") as image:
-            found.append(np.asarray(image))
-    return np.stack(found)
 
 
 def tell(answers: Mapping[str, Answer]) -> Story:

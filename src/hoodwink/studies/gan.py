@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from hoodwink.data.resident import Resident
@@ -30,10 +29,12 @@ from hoodwink.studies.gan_figures import (
     sample_sheet,
     share_table,
     sheets_by_epoch,
+    shown_epochs,
 )
 from hoodwink.studies.generated import Judge, class_shares, entropy, frechet, modes, precision_recall, trained_judge
 from hoodwink.studies.record import Line, Mark, Study
 from hoodwink.training.run import history
+from hoodwink.training.sheets import read_sheets
 
 WATCHED = "watched.jsonl"
 _OWN = ("judge", "judge_epochs", "judge_validation", "watched", "samples", "shown")
@@ -63,7 +64,7 @@ def run(desk: Desk) -> Found:
         "discriminator": [epoch.loss for epoch in epochs],
         "generator": [epoch.more["generator"] for epoch in epochs],
     }
-    pictures = {"made": made[: desk["shown"]], "sheets": _sheets(trained.directory, len(epochs))}
+    pictures = {"made": made[: desk["shown"]], "sheets": np.stack(read_sheets(trained.directory, shown_epochs(len(epochs))))}
     return Found(values, {"seconds of an epoch": trained.record["result"]["seconds"] / len(epochs)}, series, pictures)
 
 
@@ -102,20 +103,6 @@ def _levels(data: Resident, count: int) -> np.ndarray[Any, Any]:
 def _read(path: Path) -> dict[int, list[float]]:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {line["epoch"]: line["shares"] for line in lines}
-
-
-def _sheets(folder: Path, epochs: int) -> np.ndarray[Any, Any]:
-    """The sheets of fixed noise before the training and after a few epochs, in order."""
-    found = []
-    for epoch in shown_epochs(epochs):
-        with Image.open(folder / "sheets" / f"{epoch:03d}.png") as image:
-            found.append(np.asarray(image))
-    return np.stack(found)
-
-
-def shown_epochs(epochs: int) -> list[int]:
-    """Which epochs' sheets are shown: none, the first, a quarter, half, all."""
-    return sorted({0, 1, epochs // 4, epochs // 2, epochs})
 
 
 _SETTINGS = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hoodwink.evidence.sampled import gathered
 from hoodwink.studies.draw import curve, name, page, reference, show
 from hoodwink.studies.found import Answer, Figure, Table
 from hoodwink.studies.generated import entropy, modes, most_even
@@ -48,17 +49,21 @@ def sample_sheet(answers: Mapping[str, Answer]) -> Figure:
     with page(1, len(answers), width=3.2 * len(answers), height=3.5) as figure:
         for panel, (line, answer) in zip(figure.panels, answers.items(), strict=True):
             made = answer.picture("made")
-            show(panel, _tiled(made[: 8 * (len(made) // 8)], 8), line)
+            show(panel, gathered(made), line)
     return Figure("samples", "The first samples of the first seed, not chosen, after the last epoch.", figure.png)
+
+
+def shown_epochs(epochs: int) -> list[int]:
+    """Which epochs' sheets are shown: none, the first, a quarter, half, all."""
+    return sorted({0, 1, epochs // 4, epochs // 2, epochs})
 
 
 def sheets_by_epoch(answer: Answer) -> Figure:
     """The sheet of 16 of the same noise as the training went on."""
     sheets = answer.picture("sheets")
     epochs = len(answer.series("discriminator")[0])
-    titles = sorted({0, 1, epochs // 4, epochs // 2, epochs})
     with page(1, len(sheets), width=2.6 * len(sheets), height=2.9) as figure:
-        for panel, sheet, epoch in zip(figure.panels, sheets, titles, strict=True):
+        for panel, sheet, epoch in zip(figure.panels, sheets, shown_epochs(epochs), strict=True):
             show(panel, sheet, f"epoch {epoch}")
     caption = "The source's generator on the same noise before the training and after some epochs; training.gif in its run folder has all."
     return Figure("sheets", caption, figure.png)
@@ -127,11 +132,3 @@ def _complete(answer: Answer) -> float:
 def _said(answer: Answer, measure: str) -> str:
     spread = f" +- {answer.spread(measure):.2g}" if len(answer.founds) > 1 else ""
     return f"{answer.mean(measure):.3g}{spread}"
-
-
-def _tiled(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures N x H x W x C beside and below each other."""
-    count, height, width, channels = pictures.shape
-    rows = pictures.reshape(count // columns, columns, height, width, channels)
-    tiled: np.ndarray = rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * width, channels)
-    return tiled

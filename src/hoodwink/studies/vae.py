@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
+from hoodwink.evidence.sampled import gathered
 from hoodwink.models.load import load_model
 from hoodwink.models.model import Model
 from hoodwink.models.sample import levels_of, sample_pictures
 from hoodwink.networks.autoencoders import VAE as Network
 from hoodwink.networks.autoencoders import binary_nats, divergence, drawn
+from hoodwink.pictures.draw import sheet
 from hoodwink.studies.autoencoder import between, error
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import curve, name, page, show
@@ -149,20 +151,23 @@ def _samples(answers: Mapping[str, Answer]) -> Figure:
     with page(1, len(answers), width=3.6 * len(answers), height=3.8) as figure:
         for panel, (line, answer) in zip(figure.panels, answers.items(), strict=True):
             made = answer.picture("samples")
-            show(panel, _tiled(made.reshape(8, 8, *made.shape[1:])), line)
+            show(panel, gathered(made), line)
     return Figure("samples", "Pictures made of codes drawn from N(0, 1), the first 64 of the first seed.", figure.png)
 
 
 def _walks(answer: Answer) -> Figure:
     with page(2, 1, width=6.4, height=6.6) as figure:
-        show(figure.panels[0], _tiled(answer.picture("walk")), "one number of the code moved from -2.5 to 2.5, a row for each")
-        show(figure.panels[1], _tiled(answer.picture("between")), "from one test picture to another: pictures faded, codes faded")
+        show(
+            figure.panels[0],
+            sheet([list(row) for row in answer.picture("walk")], gap=0),
+            "one number of the code moved from -2.5 to 2.5, a row for each",
+        )
+        show(
+            figure.panels[1],
+            sheet([list(row) for row in answer.picture("between")], gap=0),
+            "from one test picture to another: pictures faded, codes faded",
+        )
     return Figure("walk", "A walk through the code, the numbers that hold most, and what lies between two test pictures.", figure.png)
-
-
-def _tiled(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Pictures R x S x H x W x C beside and below each other."""
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 
 def _table(answers: Mapping[str, Answer]) -> Table:

@@ -159,9 +159,9 @@ def _step(training: Training, network: Ask, inputs: Tensor, labels: Tensor) -> t
 def _move(training: Training, network: Ask, phase: Phase, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """One phase of a step: its loss and what is tallied, means over its rounds where there are several."""
     if phase.rounds > 1:
-        halves = zip(inputs.chunk(phase.rounds), labels.chunk(phase.rounds), strict=True)
+        shares = zip(inputs.chunk(phase.rounds), labels.chunk(phase.rounds), strict=True)
         one = Phase(phase.update, phase.trained)
-        losses, outputs = zip(*(_move(training, network, one, x, y) for x, y in halves), strict=True)
+        losses, outputs = zip(*(_move(training, network, one, x, y) for x, y in shares), strict=True)
         return torch.stack(losses).mean(), torch.stack(outputs).mean(0)
     parts, position, recipe = training.parts, training.position, training.parts.recipe
     loss, output = phase.update(network, inputs, labels)

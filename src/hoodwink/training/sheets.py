@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +56,19 @@ def framed(rows: list[Levels]) -> Levels:
 def keep_sheet(run: Run, epoch: int, levels: Levels | None) -> None:
     """Write the sheet of an epoch into the run's folder."""
     if levels is not None:
-        run.write(f"{FOLDER}/{epoch:03d}.png", encode_png(levels))
+        run.write(_name(epoch), encode_png(levels))
 
 
 def keep_animation(run: Run) -> None:
     """Write all sheets of the run's folder as one moving picture."""
-    paths = sorted((run.directory / FOLDER).glob("*.png"))
-    if paths:
-        run.write(ANIMATION, animated([np.asarray(_read(path)) for path in paths]))
+    epochs = sorted(int(path.stem) for path in (run.directory / FOLDER).glob("*.png"))
+    if epochs:
+        run.write(ANIMATION, animated(read_sheets(run.directory, epochs)))
+
+
+def read_sheets(directory: Path, epochs: Iterable[int]) -> list[Levels]:
+    """The sheets of a run's folder after some epochs, 0 for before the training; H x W, uint8."""
+    return [np.asarray(_read(directory / _name(epoch))) for epoch in epochs]
 
 
 def animated(sheets: list[Levels]) -> bytes:
@@ -72,6 +78,10 @@ def animated(sheets: list[Levels]) -> bytes:
     pauses = [_PAUSE] * (len(frames) - 1) + [10 * _PAUSE]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=pauses, loop=0)
     return buffer.getvalue()
+
+
+def _name(epoch: int) -> str:
+    return f"{FOLDER}/{epoch:03d}.png"
 
 
 def _read(path: Path) -> Image.Image:
