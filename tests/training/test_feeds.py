@@ -7,7 +7,7 @@ from torch import nn
 from hoodwink.data.augment import Augmentation
 from hoodwink.data.resident import Resident, normalised
 from hoodwink.texts.batches import pad, waste
-from hoodwink.training.feeds import PictureFeed, TextFeed
+from hoodwink.training.feeds import PictureFeed, TextFeed, suits_channels_last
 
 
 def pictures(count: int = 20) -> PictureFeed:
@@ -37,6 +37,15 @@ def test_convolutions_get_their_channels_last() -> None:
     shaped, _ = pictures().suited(convolving).take(torch.arange(2))
     assert shaped.is_contiguous(memory_format=torch.channels_last) and not shaped.is_contiguous()
     assert pictures().suited(flat).take(torch.arange(2))[0].is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("shortcut", "safe"), [((16, 32, 1, 2), True), ((8, 16, 1, 2), False), ((8, 16, 1, 1), True), ((8, 16, 3, 2), True)]
+)
+def test_channels_stay_first_where_onednn_writes_beyond_its_memory(shortcut: tuple[int, int, int, int], safe: bool) -> None:
+    network = nn.Sequential(nn.Conv2d(3, shortcut[0], 3), nn.Conv2d(*shortcut))
+    assert suits_channels_last(network) == safe
+    assert pictures().suited(network).take(torch.arange(2))[0].is_contiguous(memory_format=torch.channels_last) == safe
 
 
 def test_texts_are_no_wider_than_their_longest() -> None:

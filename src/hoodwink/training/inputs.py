@@ -14,7 +14,7 @@ from hoodwink.data.keys import keyed
 from hoodwink.models.build import build
 from hoodwink.models.card import ModelCard
 from hoodwink.networks.table import NETWORKS
-from hoodwink.training.feeds import convolves
+from hoodwink.training.feeds import suits_channels_last
 from hoodwink.training.material import Material
 from hoodwink.training.pictures import gather_pictures
 from hoodwink.training.recipe import Recipe, RecipeError
@@ -46,7 +46,7 @@ def make_network(recipe: Recipe, material: Material, device: str = "cpu") -> nn.
     network = build(recipe.network, _arguments(recipe, material))
     material.start(network)
     network = network.to(device)
-    return network.to(memory_format=torch.channels_last) if convolves(network) else network  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last) if suits_channels_last(network) else network  # type: ignore[call-overload]
 
 
 def make_card(recipe: Recipe, material: Material, weights_sha256: str, score: float | None, date: str) -> ModelCard:
