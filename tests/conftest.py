@@ -7,6 +7,10 @@ import os
 import sys
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: several threads in each would be in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 
 

@@ -135,7 +135,8 @@ def whole_batches(folder: Path) -> list[Line]:
 
 def kill(folder: Path, ready: Callable[[], bool], delay: float = 0.004) -> None:
     """Run the audit in a process of its own and kill it, without a warning, as soon as it is `ready`."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
+    threads = str(torch.get_num_threads())  # others add floats in another order
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": threads}
     process = subprocess.Popen([sys.executable, "-m", "killed_audit", str(folder), str(delay)], env=environment, stderr=subprocess.PIPE)
     end = time.monotonic() + 120
     while process.poll() is None and not ready() and time.monotonic() < end:

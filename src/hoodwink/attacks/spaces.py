@@ -21,6 +21,10 @@ class Space(Protocol):
         """The picture, [0, 1] on the grid k/255, of a change in whole levels inside low..high."""
         ...
 
+    def nearest(self, place: Tensor) -> Tensor:
+        """The change in whole levels inside low..high that is nearest to one between levels."""
+        ...
+
 
 class Pixels:
     """Every subpixel of a picture on the grid of whole levels, or those that a mask allows.
@@ -38,6 +42,10 @@ class Pixels:
     def decode(self, change: Tensor) -> Tensor:
         """The picture, [0, 1] on the grid k/255, of a change in whole levels inside low..high."""
         return (self.levels + change).div_(255)
+
+    def nearest(self, place: Tensor) -> Tensor:
+        """The change in whole levels inside low..high that is nearest to one between levels."""
+        return torch.minimum(torch.maximum(place.round(), self.low), self.high)
 
     def clip(self, change: Tensor) -> Tensor:
         """The nearest change inside the bounds; in place."""

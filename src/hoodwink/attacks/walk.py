@@ -96,7 +96,7 @@ def _walk(queries: Queries, space: Space, best: _Best, steps: int, watch: Watch 
 
 def _whole(place: Tensor, space: Space, best: _Best) -> Tensor:
     """The change in whole levels where the walk stands, which is led back into the ball if it left it."""
-    change = torch.minimum(torch.maximum(place.round(), space.low), space.high)
+    change = space.nearest(place)
     if best.radius is None:
         return change
     inside = best.norm.inside(change, best.radius)

@@ -8,18 +8,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hoodwink.evidence.judge import Verdict, judge
+from hoodwink.evidence.outcome import Outcome, numbers_of, sizes_of, write_pictures
 from hoodwink.evidence.record import first_record
 from hoodwink.evidence.report import report_html
 from hoodwink.models.model import Model
-from hoodwink.pictures.draw import difference, difference_abs, figure_fooled
-from hoodwink.pictures.levels import Distances
+from hoodwink.pictures.draw import difference_abs, figure_fooled
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
-
-Levels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -37,27 +33,15 @@ class Settings:
     at_model_size: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Fooled:
-    """What came of fooling one picture.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fooled(Outcome):
+    """What came of fooling one picture; see `Outcome`.
 
-    picture, original: uint8 H x W x C. fooled: the claim holds, judged from the picture's PNG bytes. before, after: the first
-    network's verdicts (befores, afters: of all). gradients, forwards: evaluations with and without a gradient. history: the
-    states that the search accepted, as records. stall: why the climb ended below the threshold. ways: the ways out of a stall that helped.
+    befores, afters: the verdicts of all networks on the original and on the changed picture (before, after: the first network's).
     """
 
-    picture: Levels
-    original: Levels
-    fooled: bool
     befores: tuple[Verdict, ...]
     afters: tuple[Verdict, ...]
-    distances: Distances
-    gradients: int
-    forwards: int
-    seconds: float
-    history: tuple[Any, ...]
-    stall: str | None
-    ways: tuple[str, ...]
     settings: Settings
     models: tuple[Model, ...]
 
@@ -75,16 +59,6 @@ class Fooled:
     def after(self) -> Verdict:
         """What the first network sees in the changed picture."""
         return self.afters[0]
-
-    @property
-    def l2(self) -> float:
-        """L2 distance in [0, 1] units."""
-        return self.distances.l2
-
-    @property
-    def linf(self) -> int:
-        """Largest change in levels."""
-        return self.distances.linf
 
     @property
     def confidence(self) -> float:
@@ -128,38 +102,28 @@ def record_of(befores: Sequence[Verdict], settings: Settings, models: Sequence[M
 
 def keep(run: Run, result: Fooled) -> Fooled:
     """Write what came into the run folder, and judge the file that was written."""
-    settings, name = result.settings, "fooled.png" if result.fooled else "not-fooled.png"
-    path = run.write(name, encode_png(result.picture))
-    run.write("original.png", encode_png(result.original))
-    afters = tuple(replace(judge(path, model, at_model_size=settings.at_model_size), file=name) for model in result.models)
-    result = replace(result, afters=afters)
-    run.write("difference.png", encode_png(difference(result.original, result.picture)))
+    path, exact = write_pictures(run, result), result.settings.at_model_size
+    result = replace(result, afters=tuple(replace(judge(path, model, at_model_size=exact), file=path.name) for model in result.models))
     run.write("difference-abs.png", encode_png(difference_abs(result.original, result.picture)))
-    run.update(claims=_claims(result, name), result=_result(result))
+    run.update(claims=_claims(result), result=_result(result))
     run.write("figure.png", _figure(result))
     run.write("report.html", report_html(run.directory).encode())
     run.finish()
     return result
 
 
-def _claims(result: Fooled, name: str) -> list[dict[str, Any]]:
-    settings, found = result.settings, result.distances
-    common = {
-        "original": "original.png",
-        "target": settings.target,
-        "confidence": settings.confidence,
-        "at_model_size": settings.at_model_size,
-    }
-    sizes = {"l2": found.l2, "linf": found.linf, "l1": found.l1, "l0": found.l0, "eps": settings.eps, "norm": settings.norm}
+def _claims(result: Fooled) -> list[dict[str, Any]]:
+    settings = result.settings
+    asked = {"target": settings.target, "confidence": settings.confidence, "at_model_size": settings.at_model_size}
     pairs = enumerate(zip(result.befores, result.afters, strict=True)) if result.fooled else ()
     return [
         {
             "kind": "picture",
-            "file": name,
+            "file": result.file,
             "model": index,
             "values": {
-                **common,
-                **sizes,
+                **asked,
+                **sizes_of(result, settings.norm, settings.eps),
                 "sha256": after.sha256,
                 "not": None if settings.target else before.label,
                 "label": after.label,
@@ -172,16 +136,10 @@ def _claims(result: Fooled, name: str) -> list[dict[str, Any]]:
 
 def _result(result: Fooled) -> dict[str, Any]:
     return {
-        "fooled": result.fooled,
-        "stall": result.stall,
-        "ways": list(result.ways),
-        "gradients": result.gradients,
-        "forwards": result.forwards,
-        "seconds": result.seconds,
+        **numbers_of(result),
         "history": [asdict(step) for step in result.history],
         "before": [verdict.to_json() for verdict in result.befores],
         "after": [verdict.to_json() for verdict in result.afters],
-        "distances": result.distances.to_json(),
     }
 
 

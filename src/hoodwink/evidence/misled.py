@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from hoodwink.evidence.misled_report import render_misled_report
+from hoodwink.evidence.outcome import Outcome, numbers_of, sizes_of, write_pictures
 from hoodwink.evidence.record import first_record
 from hoodwink.evidence.search_report import contact_sheet, make_tile
 from hoodwink.evidence.searched import Searched, ask, claim_of, shared, side_of
 from hoodwink.models.embed import as_embedder
-from hoodwink.pictures.draw import difference
-from hoodwink.pictures.levels import Distances, Levels
+from hoodwink.pictures.levels import Levels
 from hoodwink.pictures.read import read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
@@ -40,39 +40,17 @@ class Sought:
     masked: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Misled:
-    """What came of fooling image search with one picture.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Misled(Outcome):
+    """What came of fooling image search with one picture; see `Outcome`, the objective is a lead in cosines.
 
-    picture, original: uint8 H x W x C. fooled: the claim holds, judged from the picture's PNG bytes. before, after, other: what the store
-    answers to the original, to the changed picture, and to the picture whose answers were wanted. gradients, forwards: evaluations with
-    and without a gradient. history, stall, ways: as in `Fooled`; the objective is a lead in cosines.
+    before, after, other: what the store answers to the original, to the changed picture, and to the picture whose answers were wanted.
     """
 
-    picture: Levels
-    original: Levels
-    fooled: bool
     before: Searched
     after: Searched
     other: Searched
-    distances: Distances
-    gradients: int
-    forwards: int
-    seconds: float
-    history: tuple[Any, ...]
-    stall: str | None
-    ways: tuple[str, ...]
     sought: Sought
-
-    @property
-    def l2(self) -> float:
-        """L2 distance in [0, 1] units."""
-        return self.distances.l2
-
-    @property
-    def linf(self) -> int:
-        """Largest change in levels."""
-        return self.distances.linf
 
     @property
     def shared(self) -> int:
@@ -124,15 +102,12 @@ def record_of(before: Searched, other: Searched, sought: Sought, arguments: Sequ
 
 def keep(run: Run, result: Misled, store: Storage) -> Misled:
     """Write what came into the run folder, and ask the store with the file that was written."""
-    name = "fooled.png" if result.fooled else "not-fooled.png"
-    path = run.write(name, encode_png(result.picture))
-    run.write("original.png", encode_png(result.original))
-    run.write("difference.png", encode_png(difference(result.original, result.picture)))
+    path = write_pictures(run, result)
     other = _copy(run, result.other)
     after, embedder = result.after, as_embedder(result.after.model, result.sought.layer)
     read = read_picture(path, channels=result.picture.shape[2], max_pixels=result.picture.size)
     result = replace(result, after=ask(read, store, embedder, model=after.model, where=after.store, k=after.k))
-    run.update(claims=_claims(result, name, other, store) if result.fooled else [], result=_result(result, name))
+    run.update(claims=_claims(result, other, store) if result.fooled else [], result=_result(result))
     sides = {"original": (result.original, result.before), "fooled": (result.picture, result.after), "other": _seen(result.other)}
     tiles = {side: [make_tile(one.path, one.sha256) for one in found.answers] for side, (_, found) in sides.items()}
     for side, (levels, _) in sides.items():
@@ -155,36 +130,28 @@ def _copy(run: Run, asked: Searched) -> str:
     return name
 
 
-def _claims(result: Misled, name: str, other: str, store: Storage) -> list[dict[str, Any]]:
+def _claims(result: Misled, other: str, store: Storage) -> list[dict[str, Any]]:
     """That the file has these answers and the other picture those, and, where the network names classes, how far it is from the original."""
     known = {"file": other, **side_of(result.other, store), "shared": result.sought.least}
-    claims = [claim_of(result.after, store, name, other=known)]
+    claims = [claim_of(result.after, store, result.file, other=known)]
     if result.after.model.card.task == "classify":
-        found, sought = result.distances, result.sought
-        sizes = {"l2": found.l2, "linf": found.linf, "l1": found.l1, "l0": found.l0, "eps": sought.eps, "norm": sought.norm}
-        values = {"sha256": result.after.picture.sha256, "original": "original.png", **sizes}
-        claims.append({"kind": "picture", "file": name, "model": 0, "values": values})
+        values = {"sha256": result.after.picture.sha256, **sizes_of(result, result.sought.norm, result.sought.eps)}
+        claims.append({"kind": "picture", "file": result.file, "model": 0, "values": values})
     return claims
 
 
-def _result(result: Misled, name: str) -> dict[str, Any]:
+def _result(result: Misled) -> dict[str, Any]:
     return {
-        "fooled": result.fooled,
-        "file": name,
+        **numbers_of(result),
+        "file": result.file,
         "shared": result.shared,
         "shared_before": shared(result.before.answers, result.other.answers),
         "cosine_before": result.cosines[0],
         "cosine": result.cosines[1],
-        "stall": result.stall,
-        "ways": list(result.ways),
-        "gradients": result.gradients,
-        "forwards": result.forwards,
-        "seconds": result.seconds,
         "history": [asdict(step) for step in result.history],
         "before": result.before.to_json(),
         "after": result.after.to_json(),
         "other": result.other.to_json(),
-        "distances": result.distances.to_json(),
     }
 
 

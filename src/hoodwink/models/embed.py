@@ -67,6 +67,9 @@ def as_embedder(model: Model, layer: str = "") -> Embedder:
     )
     found = Model(network, card, device=model.device)
     found.spec, found.options = model.spec, model.options
+    left_out = model.network.get_submodule(name)
+    if not layer and isinstance(left_out, nn.Linear):  # nothing stands behind the last one, and the whole was tried when it was loaded
+        return Embedder(found, left_out.in_features)
     try:
         check(found)
     except ModelError as error:

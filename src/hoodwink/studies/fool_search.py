@@ -145,7 +145,7 @@ def _at_size(desk: Desk, ground: Ground, levels: Levels, other: Path, saved: Pat
         )
         picture, value, gradients = found.picture, found.trail.value, found.gradients
     else:
-        trail, gradients = search_in_floats(levels, FloatView(ground.embedder.model, True), goal, desk["steps"])
+        trail, gradients = search_in_floats(levels, FloatView(ground.embedder.model, True), goal, desk["steps"], walking=True)
         picture, value = rounded(levels, trail.change), trail.value
     return Tried(levels, picture, before, look(picture), wanted, value >= LEAD, gradients)
 
@@ -289,8 +289,8 @@ FOOL_SEARCH = Study(
         "to its saved file is another photo, and 18 of the 20 answers are those that the other photo gets. The store holds the 4,930 "
         "pictures of dogs and the photos themselves, so that the photo that is changed is among those that must not come first.\n\n"
         "What is climbed is a lead in cosines, which is positive exactly when the answers are as asked. The first two lines search the part "
-        "that the network sees, 224 x 224 pixels: once in floats, rounded when the file is written, by the climb and the shrink, once on "
-        "whole levels by the walk, with no more gradient evaluations: what differs is the search too, not the rounding alone. The third is what `hoodwink search fool` does: it changes the photo itself, and the network sees "
+        "that the network sees, 224 x 224 pixels, by the same walk with as many gradient evaluations: once in floats, rounded when the file "
+        "is written, once on whole levels. The third is what `hoodwink search fool` does: it changes the photo itself, and the network sees "
         "it resized.\n\n"
         "Two of the photos come with scikit-image (pip install scikit-image), the others lie in a folder photos of the one that "
         "HOODWINK_DATA names; --set pairs=cat>rocket needs scikit-image alone."

@@ -22,6 +22,7 @@ from hoodwink.attacks.queries import Queries
 from hoodwink.attacks.shrink import downward
 from hoodwink.attacks.spaces import Pixels
 from hoodwink.attacks.trail import Trail
+from hoodwink.attacks.walk import walk
 from hoodwink.evidence.judge import judge
 from hoodwink.fooling import fool
 from hoodwink.models.model import Model
@@ -57,6 +58,14 @@ def off_the_grid() -> Iterator[str]:
         del NORMS[FREE]
 
 
+class Floats(Pixels):
+    """Every subpixel of a picture, and all that lies between two levels."""
+
+    def nearest(self, place: Tensor) -> Tensor:
+        """The change itself, inside the bounds."""
+        return torch.minimum(torch.maximum(place, self.low), self.high)
+
+
 @dataclass(frozen=True)
 class FloatView:
     """The network as a function of a float picture, with torch's antialiased resize in the place of Pillow's (none at model size)."""
@@ -74,9 +83,15 @@ class FloatView:
         return self.model.outputs(pictures.sub(mean).div(std))
 
 
-def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int) -> tuple[Trail, int]:
-    """The trail to the smallest float change found, 1 x C x H x W in levels, and the gradient evaluations that it took."""
-    queries, space = Queries(view), Pixels(as_picture(levels))
+def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int, *, walking: bool = False) -> tuple[Trail, int]:
+    """The trail to the smallest float change found, 1 x C x H x W in levels, and the gradient evaluations that it took.
+
+    walking: by `attacks.walk`; else by the climb and the shrink.
+    """
+    queries, space = Queries(view), Floats(as_picture(levels))
+    if walking:
+        with off_the_grid() as norm:
+            return walk(queries, space, goal, norm=norm, steps=steps), queries.gradients
     trail = upward(queries, space, goal, steps=steps, generator=torch.Generator().manual_seed(0))
     with off_the_grid() as norm:
         trail = downward(queries, space, goal, trail, norm=norm, steps=steps - queries.gradients)
