@@ -33,7 +33,8 @@ _BEFORE, _AFTER, _OTHER, _INK, _PALE = "#a9cbe8", "#f7bf8e", "#e3e3e3", "#222222
 def difference(before: Levels, after: Levels) -> Levels:
     """Draw the signed change, uint8 in the shape of the two: 128 is no change, the largest change is 127 away from it."""
     change, largest = _change(before, after)
-    scale = np.rint(np.arange(-255, 256) * (127 / largest)).clip(-127, 127) + 128
+    steps = np.arange(-255, 256)
+    scale = np.sign(steps) * np.rint(np.abs(steps) * (127 / largest)).clip(1, 127) + 128  # one level of 254 would round to no change
     return np.asarray(scale.astype(np.uint8)[change + 255])
 
 

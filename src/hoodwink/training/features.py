@@ -80,7 +80,7 @@ def _hash_picture(data: DataSet, row: int) -> str:
 
 
 def _pack(found: Features, name: str) -> bytes:
-    known = {"of": name, "sha256": _hash_vectors(found.vectors), "seconds": f"{found.seconds:.3f}"}
+    known = {"of": name, "sha256": _hash_vectors(found.vectors), "seconds": repr(found.seconds)}
     return save({_NAME: found.vectors.contiguous()}, known)
 
 
