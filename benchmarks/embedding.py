@@ -34,7 +34,8 @@ from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.pictures.read import read_picture
 from hoodwink.search import folder as folders
 from hoodwink.search.folder import Plan, embed_new, plan
-from hoodwink.search.store import File, Storage, open_store
+from hoodwink.search.storage import File, Storage
+from hoodwink.search.store import open_store
 
 SIZE = (500, 375)  # pixels of the files: what ImageNet's have on average
 

@@ -37,7 +37,8 @@ from audit import keep
 from hoodwink.search.engine import Index
 from hoodwink.search.exact import exact, questions, widened
 from hoodwink.search.index import open_index
-from hoodwink.search.store import File, Storage, open_store
+from hoodwink.search.storage import File, Storage
+from hoodwink.search.store import open_store
 
 QUESTIONS, NEAREST, HEAP, BATCH = 500, 20, 1000, 4096
 FLAT_QUESTIONS = 50  # half a second each

@@ -20,7 +20,8 @@ from hoodwink.models.model import Model
 from hoodwink.pictures.levels import distances
 from hoodwink.pictures.read import picture_from_array, read_picture
 from hoodwink.runs import Run
-from hoodwink.search.store import SearchError, open_store
+from hoodwink.search.storage import SearchError
+from hoodwink.search.store import open_store
 from small_stores import embedder, fill, paint
 
 K = 5

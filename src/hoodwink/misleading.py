@@ -24,7 +24,8 @@ from hoodwink.pictures.levels import Levels, distances
 from hoodwink.pictures.read import MAX_PIXELS, Picture, read_bytes
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
-from hoodwink.search.store import Floats, Ids, Storage, open_store
+from hoodwink.search.storage import Floats, Ids, Storage
+from hoodwink.search.store import open_store
 
 SHARE = 0.9  # of the answers, where nothing else is said
 RIVALS = 5000  # pictures around each embedding that are looked at; what comes from further away is found when the file is judged

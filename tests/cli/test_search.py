@@ -19,7 +19,8 @@ from click.testing import Result
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.pictures.read import read_picture
 from hoodwink.pictures.write import encode_png
-from hoodwink.search.store import SearchError, open_store
+from hoodwink.search.storage import SearchError
+from hoodwink.search.store import open_store
 
 from .conftest import TINY, Run
 

@@ -21,7 +21,8 @@ from hoodwink.pictures.read import read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import RunError, sha256_file
 from hoodwink.search.folder import embed_new, plan, settle
-from hoodwink.search.store import SearchError, Storage, open_store
+from hoodwink.search.storage import SearchError, Storage
+from hoodwink.search.store import open_store
 
 Judge = Callable[..., Check]
 

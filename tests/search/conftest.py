@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hoodwink.search.store import File, Storage, open_store
+from hoodwink.search.storage import File, Storage
+from hoodwink.search.store import open_store
 
 CARD: dict[str, Any] = {"model": "tiny", "weights_sha256": "ab" * 32, "dimension": 16}
 Open = Callable[..., Storage]

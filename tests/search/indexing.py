@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from hoodwink.search.index import open_index
-from hoodwink.search.store import File, open_store
+from hoodwink.search.storage import File
+from hoodwink.search.store import open_store
 
 if __name__ == "__main__":
     where, name, turns, ready, go = sys.argv[1:]

@@ -18,7 +18,8 @@ from hoodwink.search import index as indexes
 from hoodwink.search.engine import Index
 from hoodwink.search.exact import exact, questions
 from hoodwink.search.index import POINTER, open_index
-from hoodwink.search.store import File, Storage, Store
+from hoodwink.search.storage import File, Storage
+from hoodwink.search.store import Store
 
 pytest.importorskip("faiss", reason="faiss is not installed (pip install 'hoodwink[search]')")
 CARD: dict[str, Any] = {"model": "m", "weights_sha256": "ab", "dimension": 8}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoodwink.search.exact import IDS, ROWS, Rows, Whole, best, exact, questions, units, widened
-from hoodwink.search.store import SearchError, Storage
+from hoodwink.search.storage import SearchError, Storage
 
 
 def chunked(ids: Any, rows: Any, size: int) -> Iterator[tuple[Any, Any]]:

@@ -17,7 +17,8 @@ from hoodwink.pictures.write import encode_png
 from hoodwink.runs import sha256_file
 from hoodwink.search import folder as folders
 from hoodwink.search.folder import Plan, embed_new, plan, plan_files, settle
-from hoodwink.search.store import SearchError, Storage, Store
+from hoodwink.search.storage import SearchError, Storage
+from hoodwink.search.store import Store
 
 GROUPS = ("new", "changed", "twins", "moved", "copied", "touched", "gone", "broken")
 

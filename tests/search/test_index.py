@@ -18,7 +18,8 @@ from hoodwink.search import index as indexes
 from hoodwink.search.engine import CANDIDATES, NEAREST, WANTED, Index
 from hoodwink.search.exact import IDS, ROWS, Whole, exact, questions
 from hoodwink.search.index import POINTER, VECTORS, open_index
-from hoodwink.search.store import File, SearchError, Storage, Store
+from hoodwink.search.storage import File, SearchError, Storage
+from hoodwink.search.store import Store
 
 pytest.importorskip("faiss", reason="faiss is not installed (pip install 'hoodwink[search]')")
 Ask = Callable[..., Index]

@@ -8,7 +8,8 @@ import pytest
 
 from hoodwink.search import lance
 from hoodwink.search.index import open_index
-from hoodwink.search.store import File, SearchError, open_store
+from hoodwink.search.storage import File, SearchError
+from hoodwink.search.store import open_store
 
 CARD: dict[str, Any] = {"model": "m", "weights_sha256": "ab", "dimension": 4}
 

@@ -19,7 +19,8 @@ import pytest
 
 from hoodwink.search.exact import exact, questions
 from hoodwink.search.index import open_index
-from hoodwink.search.store import File, Storage, Store, open_store
+from hoodwink.search.storage import File, Storage
+from hoodwink.search.store import Store, open_store
 
 ONCE_AND_TEN = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 11))]
 KEPT = 2**-11  # the relative rounding of float16

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hoodwink.search.store import File, open_store
+from hoodwink.search.storage import File
+from hoodwink.search.store import open_store
 
 
 def file(name: str, batch: int, at: int) -> File:

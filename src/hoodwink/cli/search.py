@@ -18,7 +18,7 @@ from hoodwink.runs import one_line
 
 if TYPE_CHECKING:
     from hoodwink.search.engine import Built
-    from hoodwink.search.store import Storage
+    from hoodwink.search.storage import Storage
 
 VERBS = {
     "index": ("hoodwink.cli.search_index", "Bring a store up to date with a folder of pictures."),
@@ -70,7 +70,7 @@ def remove_command(paths: tuple[str, ...], store: str, talk: Talk) -> None:
 
 def _named(known: Iterable[str], path: str) -> list[str]:
     """What a store knows of a picture or folder."""
-    from hoodwink.search.store import SearchError
+    from hoodwink.search.storage import SearchError
 
     whole = os.path.abspath(path)
     found = [one for one in known if one == whole or one.startswith(whole + os.sep)]

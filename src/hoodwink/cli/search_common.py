@@ -12,7 +12,7 @@ from hoodwink.cli.talk import Talk
 if TYPE_CHECKING:
     from hoodwink.models.embed import Embedder
     from hoodwink.models.model import Model
-    from hoodwink.search.store import Storage
+    from hoodwink.search.storage import Storage
 
 DEFAULT_STORE = "hoodwink-search"
 

@@ -17,7 +17,7 @@ from hoodwink.runs import one_line
 if TYPE_CHECKING:
     from hoodwink.models.embed import Embedder
     from hoodwink.search.folder import Broken, Plan
-    from hoodwink.search.store import Storage
+    from hoodwink.search.storage import Storage
 
 _SHOWN = 20  # broken files that are named: all would fill the screen
 _BATCH = 32
@@ -132,7 +132,7 @@ def _conclude(where: str, store: Storage, found: Plan, added: int, broken: list[
 
 def _complain(broken: list[Broken], talk: Talk) -> None:
     """Name the files that were skipped."""
-    from hoodwink.search.store import SearchError
+    from hoodwink.search.storage import SearchError
 
     for one in broken[:_SHOWN]:
         talk.error(SearchError(one.why), one_line(one.path))

@@ -21,7 +21,8 @@ from hoodwink.pictures.levels import Levels
 from hoodwink.pictures.read import read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
-from hoodwink.search.store import Storage, open_store
+from hoodwink.search.storage import Storage
+from hoodwink.search.store import open_store
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from hoodwink.runs import RunError, one_line
 from hoodwink.search.engine import Index
 from hoodwink.search.exact import CHUNK, Whole, exact, questions
 from hoodwink.search.index import open_index
-from hoodwink.search.store import SearchError, Storage, open_store
+from hoodwink.search.storage import SearchError, Storage
+from hoodwink.search.store import open_store
 
 _DEEPER = 50  # answers beyond twice as many as claimed: what an index found in place of one that it missed is among them
 

@@ -23,7 +23,8 @@ from hoodwink.runs import Run, sha256_bytes
 from hoodwink.search.engine import Index
 from hoodwink.search.exact import CHUNK, Whole, exact, questions
 from hoodwink.search.index import open_index
-from hoodwink.search.store import LANCE, Floats, Storage, open_store
+from hoodwink.search.storage import LANCE, Floats, Storage
+from hoodwink.search.store import open_store
 
 NEAREST = 20  # answers, where nothing else is said
 TOLERANCE = 1e-3  # cosines as close as that may be another machine's rounding; embeddings are kept in float16

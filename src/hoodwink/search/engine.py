@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hoodwink.search.exact import CLOSE, Rows, best, compare, exact, questions
-from hoodwink.search.store import Floats, Halves, Ids
+from hoodwink.search.storage import Floats, Halves, Ids
 
 CANDIDATES = 256  # ranked again with the kept embeddings
 WANTED, NEAREST, SAMPLE = 0.995, 20, 200  # of the nearest 20 of 200 pictures, how many the cells that are searched must hold

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hoodwink.search.store import Floats, Halves, Ids, SearchError, Storage, unit
+from hoodwink.search.storage import Floats, Halves, Ids, SearchError, Storage, unit
 
 CHUNK = 4096
 ROWS, IDS = "rows.f16", "ids.npy"

@@ -15,7 +15,7 @@ from hoodwink.pictures.levels import Levels
 from hoodwink.pictures.read import SUFFIXES, PictureError, read_picture
 from hoodwink.runs import one_line, reason, sha256_file
 from hoodwink.search.ahead import ahead
-from hoodwink.search.store import File, SearchError, Storage, unit
+from hoodwink.search.storage import File, SearchError, Storage, unit
 
 Embed = Callable[[list[Any]], Any]
 Prepare = Callable[[Levels], Any]

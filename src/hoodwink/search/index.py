@@ -19,7 +19,7 @@ import numpy as np
 from hoodwink.runs import one_line, write_json
 from hoodwink.search.engine import WANTED, Built, Index, measure
 from hoodwink.search.exact import IDS, ROWS, Rows, Whole, widened
-from hoodwink.search.store import Halves, Ids, SearchError, Storage
+from hoodwink.search.storage import Halves, Ids, SearchError, Storage
 
 __all__ = ["IDS", "POINTER", "ROWS", "VECTORS", "Built", "Index", "open_index"]
 LARGE = 100_000  # pictures; from here on some cells are searched, not every picture

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from hoodwink.runs import one_line
-from hoodwink.search.store import (
+from hoodwink.search.storage import (
     LANCE,
     WAIT,
     File,

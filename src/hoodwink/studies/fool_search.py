@@ -26,7 +26,8 @@ from hoodwink.pictures.levels import Levels, distances
 from hoodwink.pictures.read import read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import sha256_bytes
-from hoodwink.search.store import File, open_store
+from hoodwink.search.storage import File
+from hoodwink.search.store import open_store
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import COLOURS, name, page, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table

@@ -120,7 +120,7 @@ _SETTINGS = {
     "shown": 64,
 }
 _QUICK = {"data": "digits-28", "epochs": 2, "judge_epochs": 2, "judge_validation": 200, "watched": 50, "samples": 100, "shown": 16}
-_CONV = {"recipe": "mnist-dcgan", "rate": 0.0002, "batch": 128, "epochs": 8}
+_CONV = {"recipe": "mnist-dcgan", "rate": 0.0002, "batch": 128, "epochs": 25}
 GAN = Study(
     name="gan",
     question="Does a generator of digits make all ten of them?",
@@ -162,7 +162,7 @@ GAN = Study(
             quick=_QUICK | {"epochs": 1},
             marks=(Mark(measure=MODES, floor=10.0),),
             fixed=True,
-            minutes=15.0,
+            minutes=22.0,
         ),
         Line(
             name="wgan-gp",
@@ -171,7 +171,7 @@ GAN = Study(
             quick=_QUICK | {"epochs": 1},
             marks=(Mark(measure=MODES, floor=10.0),),
             fixed=True,
-            minutes=20.0,
+            minutes=25.0,
         ),
     ),
     run=run,

@@ -22,7 +22,8 @@ from hoodwink.models.load import load_model
 from hoodwink.pictures.draw import sheet
 from hoodwink.search.exact import CHUNK, exact, questions
 from hoodwink.search.index import open_index
-from hoodwink.search.store import File, Storage, Store
+from hoodwink.search.storage import File, Storage
+from hoodwink.search.store import Store
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.draw import COLOURS, name, page, reference, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
