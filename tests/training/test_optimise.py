@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,28 @@ def test_biases_of_norms_learn_faster_and_shrink_alike() -> None:
     moved = [was - now for was, now in zip(before, network.parameters(), strict=True)]
     assert torch.allclose(moved[0], 0.5 * (1 + 0.1 * before[0]), atol=1e-6)
     assert torch.allclose(moved[3], torch.full((4,), 8 * 0.5 + 0.5 * 0.1), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_what_is_restored_lies_in_memory_as_the_weights_do(kind: str) -> None:
+    """Fused steps go through memory as it lies, and a file gives back tensors with their channels first."""
+    torch.manual_seed(0)
+    pictures = torch.randn(2, 3, 5, 5).contiguous(memory_format=torch.channels_last)
+    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    other = copy.deepcopy(network)
+    optimiser, again = (make_optimiser(one, recipe(optimiser=kind, momentum=0.9, rate=0.1)) for one in (network, other))
+
+    def step(one: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        one.zero_grad()
+        one(pictures).square().sum().backward()
+        optimiser.step()
+
+    step(network, optimiser)
+    other.load_state_dict(network.state_dict())
+    restore(again, {name: value.clone(memory_format=torch.contiguous_format) for name, value in state_of(optimiser).items()})
+    step(network, optimiser)
+    step(other, again)
+    assert torch.equal(network.weight, other.weight)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])

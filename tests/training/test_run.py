@@ -68,9 +68,22 @@ def test_the_same_seed_is_the_same_network_and_another_is_another(tmp_path: Path
     assert same(weights(one), weights(two)) and not same(weights(one), weights(other))
 
 
-@pytest.mark.parametrize("stop", [1, 7, 40, 60, 100])
-def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_bit(tmp_path: Path, stop: int) -> None:
-    whole = train("digits-mlp", out=tmp_path / "whole", **WITH_DROPOUT)
+SIDE_8: dict[str, Any] = {"data": "digits", "side": 8, "subset": 600, "epochs": 2, "batch": 32}
+CNN: dict[str, Any] = {"data": "digits-28", "subset": 600, "validation": 100, "epochs": 2, "batch": 32}
+CUTS: list[tuple[str, dict[str, Any], int]] = [
+    *(("digits-mlp", WITH_DROPOUT, stop) for stop in (1, 7, 40, 60, 100)),
+    ("mnist-cnn", CNN | {"momentum": 0.9}, 20),
+    ("mnist-cnn", CNN | {"optimiser": "adam", "rate": 0.001, "lookahead": 3}, 20),
+    ("mnist-conv-autoencoder", SIDE_8, 25),
+    ("mnist-dcgan", SIDE_8 | {"widths": (16, 8)}, 25),
+    ("mnist-wgan", SIDE_8 | {"widths": (16, 8), "batch": 50}, 20),
+    ("digits-vae", {"subset": 600, "epochs": 2, "batch": 32}, 25),
+]
+
+
+@pytest.mark.parametrize(("recipe", "settings", "stop"), CUTS)
+def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_bit(recipe: str, settings: dict[str, Any], stop: int, tmp_path: Path) -> None:
+    whole = train(recipe, out=tmp_path / "whole", **settings)
 
     class Stopped(Exception):
         pass
@@ -80,10 +93,10 @@ def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_bit(tmp_path: Path, 
             raise Stopped
 
     with pytest.raises(Stopped):
-        train("digits-mlp", out=tmp_path / "cut", saved=0, watch=Watch(step=stopping), **WITH_DROPOUT)
+        train(recipe, out=tmp_path / "cut", saved=0, watch=Watch(step=stopping), **settings)
     assert not Run.open(tmp_path / "cut").finished
     went_on: list[int] = []
-    resumed = train("digits-mlp", out=tmp_path / "cut", resume=True, watch=Watch(step=lambda done, _: went_on.append(done)), **WITH_DROPOUT)
+    resumed = train(recipe, out=tmp_path / "cut", resume=True, watch=Watch(step=lambda done, _: went_on.append(done)), **settings)
     assert went_on[0] > stop - 16 and went_on[0] > min(stop, 15)  # a group of 16 batches is the most that is done again
     assert same(weights(whole), weights(resumed))
     assert [(e.epoch, e.loss, e.accuracy) for e in history(whole)] == [(e.epoch, e.loss, e.accuracy) for e in history(resumed)]

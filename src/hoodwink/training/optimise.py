@@ -99,3 +99,7 @@ def restore(optimiser: torch.optim.Optimizer, state: dict[str, Tensor]) -> None:
         index, _, key = name.partition("/")
         known.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": known})
+    for weight, values in optimiser.state.items():
+        for key, value in values.items():
+            if value.shape == weight.shape:  # a file has no order of axes in memory, and fused steps go through memory as it lies
+                values[key] = torch.empty_like(weight).copy_(value)
