@@ -39,11 +39,14 @@ def test_embeddings_are_what_enters_the_last_layer() -> None:
     assert made.outputs(made.encode(pictures(1)[0])).shape == (1, 3), "the model itself stays as it is"
 
 
-def test_another_layer_may_be_left_out() -> None:
+def parted() -> Model:
     parts = list(network())
     whole = nn.Sequential(nn.Sequential(*parts[:4]), nn.Sequential(*parts[4:]))
-    made = hw.wrap(whole, mean=0.5, std=0.25, classes=NAMES, size=8, name="parted")
-    assert as_embedder(made).dimension == 5 and as_embedder(made, "1").dimension == 4 * 64
+    return hw.wrap(whole, mean=0.5, std=0.25, classes=NAMES, size=8, name="parted")
+
+
+def test_another_layer_may_be_left_out() -> None:
+    assert as_embedder(parted()).dimension == 5 and as_embedder(parted(), "1").dimension == 4 * 64
 
 
 def test_an_embedder_is_taken_as_it_is() -> None:
@@ -72,8 +75,16 @@ def test_what_does_not_fit_is_said() -> None:
     odd = hw.wrap(Doubled(), mean=0, std=1, classes=NAMES, size=8, name="doubled")
     with pytest.raises(ModelError, match="doubled: a network that ends with a linear layer was wanted"):
         as_embedder(odd)
-    assert as_embedder(odd, "inner.6").dimension == 5
+    with pytest.raises(ModelError, match="layer: doubled does not end with 'inner.6'; what it gives is not what the network gives"):
+        as_embedder(odd, "inner.6")
     with pytest.raises(ModelError, match="layer: small has no 'head'; its last layers are 2, 3, 4, 5, 6"):
         as_embedder(model(), "head")
-    with pytest.raises(ModelError, match="layer: '4' cannot be left out; what stands behind it does not do without"):
+    with pytest.raises(ModelError, match="layer: small does not end with '4'"):
         as_embedder(model(), "4")
+    with pytest.raises(ModelError, match="layer: parted has no 'head'; its last layers are 0.2, 0.3, 1.0, 1.1, 1.2"):
+        as_embedder(parted(), "head")
+    flat = hw.wrap(nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(192, 3))), mean=0, std=1, classes=NAMES, size=8, name="flat")
+    assert as_embedder(flat, "1").dimension == 192
+    maps = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Flatten(), nn.Linear(144, 3)))
+    with pytest.raises(ModelError, match="layer: '1' cannot be left out: maps: "):
+        as_embedder(hw.wrap(maps, mean=0, std=1, classes=NAMES, size=8, name="maps"), "1")

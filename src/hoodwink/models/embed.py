@@ -45,17 +45,19 @@ class Embedder:
 def as_embedder(model: Model, layer: str = "") -> Embedder:
     """What embeds with a model: its network without `layer` (named as in `named_modules()`), "": without the last linear one.
 
-    A model that embeds already is taken as it is. The network's weights are shared. ModelError where the layer is not the last.
+    A model that embeds already is taken as it is. The network's weights are shared. ModelError where the layer is not the last: what it
+    gives is not what the network gives.
     """
     if model.card.task == "embed" and not layer:
         return Embedder(model, _dimension(model))
-    wanted = model.card.picture
     name = layer or last_layer(model)
     try:
-        network = replaced(model.network, name, nn.Identity())
-    except KeyError:
-        known = ", ".join([key for key, _ in model.network.named_children()][-5:])
+        last = model.network.get_submodule(name)
+    except AttributeError:
+        known = ", ".join(_leaves(model.network)[-5:])
         raise ModelError(f"layer: {model.card.name} has no {name!r}; its last layers are {known}") from None
+    if layer and not _ends_with(model, last):
+        raise ModelError(f"layer: {model.card.name} does not end with {name!r}; what it gives is not what the network gives")
     card = ModelCard(
         name=model.card.name,
         task="embed",
@@ -63,37 +65,43 @@ def as_embedder(model: Model, layer: str = "") -> Embedder:
         source=model.card.source,
         licence=model.card.licence,
         weights_sha256=model.card.weights_sha256,
-        input=wanted,
+        input=model.card.picture,
     )
-    found = Model(network, card, device=model.device)
+    found = Model(replaced(model.network, name, nn.Identity()), card, device=model.device)
     found.spec, found.options = model.spec, model.options
-    left_out = model.network.get_submodule(name)
-    if not layer and isinstance(left_out, nn.Linear):  # nothing stands behind the last one, and the whole was tried when it was loaded
-        return Embedder(found, left_out.in_features)
+    if isinstance(last, nn.Linear):  # the whole was tried when it was loaded, and this is what entered its last layer
+        return Embedder(found, last.in_features)
     try:
         check(found)
     except ModelError as error:
-        raise ModelError(f"layer: {name!r} cannot be left out; what stands behind it does not do without: {error}") from error
+        raise ModelError(f"layer: {name!r} cannot be left out: {error}") from error
     return Embedder(found, _dimension(found))
 
 
 def last_layer(model: Model) -> str:
     """The name of the linear layer whose outputs are the network's; ModelError where there is none."""
     linear = [(str(name), module) for name, module in model.network.named_modules() if isinstance(module, nn.Linear) and name]
-    if linear:
-        name, module = linear[-1]
-        kept: list[Tensor] = []
-        hook = module.register_forward_hook(lambda module, inputs, output: kept.append(output))
-        try:
-            with torch.no_grad():
-                found = model.outputs(model.encode(probes(model.card.picture)[0]))
-        finally:
-            hook.remove()
-        if kept and kept[-1].shape == found.shape and torch.equal(kept[-1], found):
-            return name
+    if linear and _ends_with(model, linear[-1][1]):
+        return linear[-1][0]
     raise ModelError(
         f"{model.card.name}: a network that ends with a linear layer was wanted, this one does not; name the layer to leave out, layer="
     )
+
+
+@torch.no_grad()
+def _ends_with(model: Model, module: nn.Module) -> bool:
+    """Whether what the network gives for a picture is what this part of it gave last."""
+    kept: list[Any] = []
+    hook = module.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    try:
+        found = model.outputs(model.encode(probes(model.card.picture)[0]))
+    finally:
+        hook.remove()
+    return bool(kept) and isinstance(kept[-1], Tensor) and kept[-1].shape == found.shape and torch.equal(kept[-1], found)
+
+
+def _leaves(network: nn.Module) -> list[str]:
+    return [name for name, module in network.named_modules() if name and not any(module.children())]
 
 
 @torch.no_grad()
