@@ -382,6 +382,23 @@ def test_a_folder_that_cannot_be_had_is_an_error_in_one_line(tmp_path: Path, mon
     assert os.listdir(tmp_path / "run") == []
 
 
+@pytest.mark.parametrize("out", ["model", "model/../model", "."])
+@pytest.mark.parametrize("spec", ["model", "model/weights.safetensors"])
+def test_a_run_does_not_replace_its_own_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, spec: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run.create("model", {})
+    run.write("card.json", b"{}")
+    run.write("weights.safetensors", b"")
+    run.finish()
+    record = {"models": [{"spec": None}, {"spec": "efficientnet-lite0"}, {"spec": spec}]}
+    with pytest.raises(RunError, match=f"^{out}: the model of this run lies there: name another folder"):
+        Run.create(out, record, force=True)
+    assert run.check() == []
+    Run.create("efficientnet-lite0", record)
+    Run.create("efficientnet-lite0", record, force=True)  # a run's folder, not the model of that name
+    Run.create("model/run", record)
+
+
 def test_a_record_that_json_lacks_words_for_is_found_before_anything_is_removed(finished: Run) -> None:
     for record in ({"a": float("nan")}, {"a": Path("x")}):
         with pytest.raises((ValueError, TypeError), match="JSON"):

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path, PurePath
 from typing import Any
 
 OWN = RECORD, EVENTS, MANIFEST = "run.json", "events.jsonl", "manifest.json"
+_CARD = "card.json"  # what makes a folder a model, as models.model has it, which imports torch
 
 
 class RunError(ValueError):
@@ -77,6 +78,27 @@ def reason(error: OSError) -> str:
     return one_line(words[:1].lower() + words[1:])
 
 
+def check_free(directory: str | Path, *, force: bool = False) -> None:
+    """Raise RunError unless a folder is absent or empty, as a new run wants it; force: whatever it holds."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        if directory.exists():
+            raise RunError(f"{one_line(directory)}: a folder was wanted, this is a file: name another")
+    elif not force and any(directory.iterdir()):
+        raise RunError(
+            f"{one_line(directory)}: an empty folder was wanted, this one is not: name another, or type --force to replace its run"
+        )
+
+
+def spare_models(directory: str | Path, specs: Iterable[str | None]) -> None:
+    """Raise RunError where a folder that is to be written is, or holds, one of these networks: it would be lost."""
+    there = Path(directory).resolve()
+    for spec in filter(None, specs):  # one in hand has none; a run's folder may be called like a packaged network
+        lies = os.path.isfile(spec) or os.path.isfile(os.path.join(spec, _CARD))
+        if lies and Path(spec).resolve().is_relative_to(there):
+            raise RunError(f"{one_line(directory)}: the model of this run lies there: name another folder")
+
+
 class Run:
     """A folder that holds one run: its record, events, files and, once it is finished, the SHA-256 of each of them."""
 
@@ -89,21 +111,16 @@ class Run:
         """Start a run in a new or empty folder.
 
         force: also in a folder that is not empty; the files of the run that was there are removed, and no others.
-        Raises RunError for a folder that cannot be had.
+        Raises RunError for a folder that cannot be had, or that holds a network of the record.
         """
         directory = Path(directory)
         data = _json_bytes(record)
+        spare_models(directory, (model.get("spec") for model in record.get("models", ())))
         try:
+            check_free(directory, force=force)
             directory.mkdir(parents=True, exist_ok=True)
-            if any(directory.iterdir()):
-                if not force:
-                    raise RunError(
-                        f"{one_line(directory)}: an empty folder was wanted, this one is not: name another, or type --force to replace its run"
-                    )
-                _remove_run(directory)
+            _remove_run(directory)
             write_atomic(directory / RECORD, data)
-        except FileExistsError as error:
-            raise RunError(f"{one_line(directory)}: a folder was wanted, this is a file: name another") from error
         except OSError as error:
             raise RunError(f"{one_line(directory)}: no run can be written there: {reason(error)}") from error
         return cls(directory, json.loads(data))

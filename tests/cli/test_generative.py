@@ -95,6 +95,26 @@ def test_a_classifier_behind_an_autoencoder(run: Run, folders: Path) -> None:
     assert run("model", "show", "--model", "joined").exit_code == 0
 
 
+def test_joining_spares_what_is_there(run: Run, folders: Path) -> None:
+    parts = [folders / "digits-vae", folders / "digits-mlp"]
+    run("sample", folders / "digits-gan", "-n", "1", "--out", "samples")
+    Path("file").write_text("")
+    for out, said in (
+        (parts[0], "the model of this run lies there"),
+        (parts[1], "the model of this run lies there"),
+        (folders, "the model of this run lies there"),
+        ("samples", "an empty folder, or a model's own, was wanted"),
+        ("file", "a folder was wanted, this is a file"),
+    ):
+        result = run("model", "join", *parts, "--out", out, "--force")
+        assert result.exit_code == 2 and said in result.stderr
+    assert run("verify", parts[0], "samples").exit_code == 0
+    Path("joined").mkdir()
+    assert run("model", "join", *parts, "--out", "joined").exit_code == 0
+    assert "type --force" in run("model", "join", *parts, "--out", "joined").stderr
+    assert run("model", "join", *parts, "--out", "joined", "--force").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -107,6 +127,9 @@ def test_a_classifier_behind_an_autoencoder(run: Run, folders: Path) -> None:
         ),
         (("model", "join", "digits-mlp", "digits-mlp"), "a network to reconstruct was wanted, this one is to classify"),
         (("audit", "digits-gan", "digits", "--eps", "0.1"), "digits-gan takes noise, not pictures"),
+        (("sample", "digits-gan", "--out", "digits-gan", "--force"), "the model of this run lies there"),
+        (("audit", "digits-mlp", "digits", "--eps", "0.1", "--out", "digits-mlp", "--force"), "the model of this run lies there"),
+        (("fool", "x.png", "--untargeted", "--model", "digits-mlp", "--out", "digits-mlp", "--force"), "the model of this run lies there"),
     ],
 )
 def test_what_does_not_fit_is_said(run: Run, folders: Path, line: tuple[str, ...], said: str) -> None:

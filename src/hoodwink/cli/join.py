@@ -8,7 +8,7 @@ import click
 
 from hoodwink.cli.common import _MACHINE, Choice, takes_talk
 from hoodwink.cli.talk import Talk
-from hoodwink.runs import RunError, one_line
+from hoodwink.runs import RunError, one_line, spare_models
 
 DEFAULT_OUT = "hoodwink-joined"
 
@@ -27,10 +27,8 @@ def join_command(autoencoder: str, classifier: str, out: str, force: bool, devic
     Both are model folders, of pictures of the same size. The result is one model, which look, fool and audit take: the classifier as it
     sees what the autoencoder makes of a picture.
     """
-    from hoodwink.models.model import CARD_FILE
-
-    if (Path(out) / CARD_FILE).exists() and not force:
-        raise RunError(f"{one_line(out)}: a model is there; name another folder with --out, or type --force to replace it")
+    spare_models(out, (autoencoder, classifier))
+    _check_free(Path(out), force)
     first, second = Choice((autoencoder, classifier), device=device, threads=threads).load(talk)
     from hoodwink.cli.show import facts, heading
     from hoodwink.models.join import join
@@ -40,3 +38,18 @@ def join_command(autoencoder: str, classifier: str, out: str, force: bool, devic
     talk.show(heading(model.card.name), facts([("model", one_line(folder))]), "")
     talk.say(f"type hoodwink look PICTURE --model {one_line(folder)}")
     talk.document({"model": str(folder), "card": model.card.to_json(brief=True)})
+
+
+def _check_free(folder: Path, force: bool) -> None:
+    """Want no folder, an empty one, or with --force one that a model has for itself: what else is there would no longer be what it was."""
+    from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
+
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{one_line(folder)}: a folder was wanted, this is a file; name another with --out")
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there - {CARD_FILE, WEIGHTS_FILE}:
+        raise RunError(
+            f"{one_line(folder)}: an empty folder, or a model's own, was wanted, this holds other things; name another with --out"
+        )
+    if there and not force:
+        raise RunError(f"{one_line(folder)}: a model is there; name another folder with --out, or type --force to replace it")
