@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/how-to/own-network.md",
     "docs/how-to/train.md",
     "docs/how-to/run-a-study.md",
+    "docs/how-to/make-pictures.md",
     "docs/how-to/fool-a-text.md",
     "docs/how-to/fool-a-search.md",
     "docs/how-to/search-pictures.md",

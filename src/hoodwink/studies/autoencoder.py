@@ -13,7 +13,7 @@ from hoodwink.models.load import load_model
 from hoodwink.models.model import Model
 from hoodwink.models.sample import levels_of
 from hoodwink.studies.desk import Desk
-from hoodwink.studies.draw import curve, name, page, reference, show
+from hoodwink.studies.draw import COLOURS, curve, name, page, reference, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Study
 from hoodwink.training.run import history
@@ -94,7 +94,7 @@ def tell(answers: Mapping[str, Answer]) -> Story:
                 f"Better: convolutions with {answers['better'].settings['code']} numbers, trained {answers['better'].settings['epochs']} "
                 f"epochs at a rate that falls to nothing, have {answers['better'].mean(ERROR):.4f}."
             ),
-            "Half way between two codes lies one of which another digit-like picture is made; half way between two pictures lie both at once.",
+            "Half way between two codes lies one of which a single figure is made, not always a digit; half way between two pictures lie both at once.",
         ],
         figures=[_curves(answers), _reconstructions(answers), _interpolations(answers)],
         tables=[_table(answers)],
@@ -106,8 +106,9 @@ def _curves(answers: Mapping[str, Answer]) -> Figure:
         left, right = figure.panels
         for colour, (line, answer) in enumerate(answers.items()):
             curve(left, range(1, len(answer.series("loss")[0]) + 1), answer.series("loss"), line, colour)
-            right.bar(line, answer.mean(ERROR), color=f"C{colour}", yerr=answer.spread(ERROR))
-        reference(right, answers["source"].mean(COMPONENTS), "32 principal components")
+            right.bar(line, answer.mean(ERROR), color=COLOURS[colour], yerr=answer.spread(ERROR))
+        for line in ("source", "dense-64"):
+            reference(right, answers[line].mean(COMPONENTS), f"{answers[line].settings['code']} principal components")
         left.set_yscale("log")
         name(left, "epoch", "mean squared error, training")
         name(right, "", "mean squared error, test")

@@ -23,7 +23,7 @@ from hoodwink.models.load import load_model
 from hoodwink.models.model import Levels, Model
 from hoodwink.models.sample import levels_of
 from hoodwink.studies.desk import Desk
-from hoodwink.studies.draw import name, page, show
+from hoodwink.studies.draw import COLOURS, name, page, show
 from hoodwink.studies.found import Answer, Figure, Found, Story, Table
 from hoodwink.studies.record import Line, Mark, Study
 from hoodwink.training.recipes import find_recipe
@@ -206,9 +206,9 @@ def _bars(answers: Mapping[str, Answer]) -> Figure:
         panel, width = figure.panels[0], 0.8 / len(answers)
         for k, (line, answer) in enumerate(answers.items()):
             spots = [spot + k * width for spot in range(len(measures))]
-            panel.bar(
-                spots, [100 * answer.mean(one) for one in measures], width, yerr=[100 * answer.spread(one) for one in measures], label=line
-            )
+            heights, spreads = ([100 * number(one) for one in measures] for number in (answer.mean, answer.spread))
+            panel.bar(spots, heights, width, yerr=spreads, color=COLOURS[k], label=line)
+        panel.set_ylim(0, 130)  # the legend has room above the bars
         panel.set_xticks([spot + 0.4 - width / 2 for spot in range(len(measures))], measures, fontsize=8)
         name(panel, "", "per cent")
     return Figure("defence", "A defence that is not attacked looks like one.", figure.png)

@@ -58,13 +58,14 @@ def run(desk: Desk) -> Found:
     place = stocked(desk, model, sorted({one for pair in pairs for one in pair if not one.isdecimal()}))
     rows, pictures = list[dict[str, Any]](), dict[str, Levels]()
     for source, target in pairs:
-        desk.say(f"{desk.line}: {source} as {target}")
+        desk.say(f"{desk.line}: {source} as {_called(target)}")
         found = attempt(desk, model, place, source, target)
-        rows.append({"pair": f"{source} as {target}", **measured(found, desk["share"])})
+        pair = f"{source} as {_called(target)}"
+        rows.append({"pair": pair, **measured(found, desk["share"])})
         sides = {"original": found.original, "saved": found.saved, "other": found.other.picture.levels}
-        pictures |= {f"{source} as {target}: {side}": fitted(levels, 320) for side, levels in sides.items()}
-        pictures[f"{source} as {target}: change"] = fitted(difference(found.original, found.saved), 320)
-        pictures[f"{source} as {target}: answers"] = answers(found)
+        pictures |= {f"{pair}: {side}": fitted(levels, 320) for side, levels in sides.items()}
+        pictures[f"{pair}: change"] = fitted(difference(found.original, found.saved), 320)
+        pictures[f"{pair}: answers"] = answers(found)
     values = {"files that fool, share": fmean(row["fools"] for row in rows), "in memory, share": fmean(row["in memory"] for row in rows)}
     for measure in _MEASURES:
         values[measure] = fmean(row[measure] for row in rows)
@@ -72,6 +73,10 @@ def run(desk: Desk) -> Found:
 
 
 _MEASURES = ("L2", "largest change, levels", "answers shared before", "answers shared", "cosine before", "cosine", "gradient evaluations")
+
+
+def _called(title: str) -> str:
+    return f"picture {title}" if title.isdecimal() else title
 
 
 def stocked(desk: Desk, model: Model, photos: list[str]) -> Path:
@@ -238,7 +243,7 @@ def _numbers(answers: Mapping[str, Answer]) -> bytes:
 
 
 def _answers(answer: Answer, pairs: list[str]) -> bytes:
-    with page(len(pairs), 1, width=14.0, height=2.1 * len(pairs)) as figure:
+    with page(len(pairs), 1, width=0.6 * answer.settings["k"] + 2.0, height=2.1 * len(pairs)) as figure:
         for panel, pair in zip(figure.panels, pairs, strict=True):
             show(panel, answer.picture(f"{pair}: answers"), pair)
     return figure.png
@@ -252,7 +257,7 @@ def _sentence(line: str, answer: Answer) -> str:
         f"{line}: {memory:.0f} of {len(rows)} pictures are answered as the other photo in memory, {held:.0f} from the file; on average "
         f"{answer.mean('answers shared'):.1f} of {k} answers are the other's ({answer.mean('answers shared before'):.1f} before), the cosine "
         f"to it is {answer.mean('cosine'):.3f} ({answer.mean('cosine before'):.3f} before), at an L2 of {answer.mean('L2'):.2f} and "
-        f"{answer.mean('largest change, levels'):.0f} levels at most, with {answer.mean('gradient evaluations'):.0f} gradient evaluations."
+        f"{max(row['largest change, levels'] for row in rows):.0f} levels at most, with {answer.mean('gradient evaluations'):.0f} gradient evaluations."
     )
 
 

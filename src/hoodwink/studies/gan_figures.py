@@ -103,11 +103,9 @@ def finding(answers: Mapping[str, Answer]) -> list[str]:
             + ", ".join(f"{_complete(answer):.1f} ({line})" for line, answer in answers.items())
             + " in the mean over the seeds; one that never had them counts as one epoch more than it had."
         ),
-        "With "
-        + ", ".join(
-            f"{line} it finds {answers[line].mean(MODES):.1f} digits with an entropy of {_said(answers[line], ENTROPY)}"
-            for line in answers
-            if line != "source"
+        ", ".join(
+            f"{'With' if k == 0 else 'with'} {line} it finds {answers[line].mean(MODES):.1f} digits with an entropy of {_said(answers[line], ENTROPY)}"
+            for k, line in enumerate(line for line in answers if line != "source")
         )
         + ".",
         (

@@ -138,7 +138,7 @@ def _seconds(query: Callable[[np.ndarray[Any, Any]], object], rows: np.ndarray[A
 
 
 def _named(way: str, size: int) -> str:
-    return f"a query by {way}, {size:,} pictures"
+    return f"seconds of a query by {way}, {size:,} pictures"
 
 
 def tell(answers: Mapping[str, Answer]) -> Story:
@@ -194,6 +194,8 @@ def _times(answers: Mapping[str, Answer]) -> Figure:
         figure.panels[0].set_ylim(0, 1)
         figure.panels[0].set_xticks(range(0, NEAREST + 1, 5))
         figure.panels[1].set_yscale("log")
+        figure.panels[1].yaxis.set_major_formatter("{x:g}")
+        figure.panels[1].yaxis.set_minor_formatter("{x:g}")
         figure.panels[1].set_xscale("log")
         largest = max(answers.values(), key=lambda answer: answer.mean("pictures"))
         figure.panels[1].set_xticks(_sizes(largest, "index"), [f"{size:,}" for size in _sizes(largest, "index")])
@@ -238,7 +240,7 @@ def _by_class(answers: Mapping[str, Answer]) -> Table:
 
 
 _SETTINGS = {"model": "efficientnet-lite0", "splits": ("test",), "limit": 0}
-_QUICK = {"data": "digits-32", "splits": ("test",), "limit": 24, "sizes": (22,)}
+_QUICK = {"data": "digits-32", "splits": ("test",), "limit": 60, "sizes": (50,)}
 _MARKS = (Mark(measure=RECALL, floor=0.995),)
 IMAGE_SEARCH = Study(
     name="image-search",

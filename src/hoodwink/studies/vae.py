@@ -121,8 +121,8 @@ def tell(answers: Mapping[str, Answer]) -> Story:
                 f"{source.mean(LAST):.3f} of what it is for the same pictures elsewhere. Here every batch has its own size."
             ),
             (
-                f"As an autoencoder the better one has a mean squared error of {better.mean(ERROR):.4f} from the mean of the code: noise in "
-                "the code costs sharpness, and buys a code of which random numbers make digits."
+                f"As an autoencoder the better one has a mean squared error of {better.mean(ERROR):.4f} from the mean of the code. It "
+                "learned to make pictures of codes with noise in them; so codes that are noise alone make digits, too."
             ),
         ],
         figures=[_curves(answers), _samples(answers), _walks(better)],
