@@ -30,6 +30,7 @@ def test_another_seed_draws_others() -> None:
         (7, "a multiple of 3 classes was wanted, not 7; type 6"),
         (2, "not 2; type 3"),
         (0, "not 0; type 3"),
+        (500, "not 500; type 6"),
         (9, "3 pictures of class 2 were wanted, there are 2; type a total of at most 6"),
     ],
 )

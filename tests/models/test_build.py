@@ -25,6 +25,8 @@ def test_what_cannot_be_built_is_said() -> None:
         build("resnet3b", {})
     with pytest.raises(ModelError, match="cannot be built with the arguments {'colour': 3}"):
         build("resnet2b", {"colour": 3})
+    with pytest.raises(ModelError, match="network 'vae' cannot be built with .*negative dimension -3"):
+        build("vae", {"hidden": -3})
     with pytest.raises(ModelError, match="nothing is left of the picture"):
         build("convnet", {"layers": [[5, 5, 1, 0, 4], [5, 5, 1, 0, 4]]})
 

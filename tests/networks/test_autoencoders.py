@@ -50,6 +50,11 @@ def test_the_cross_entropy_is_that_of_torch_distributions() -> None:
     assert torch.allclose(binary_nats(made, x.float()), wanted, rtol=1e-4)
 
 
+def test_the_cross_entropy_of_no_picture_is_no_number() -> None:
+    assert bool(binary_nats(torch.full((2, 1, 4, 4), torch.nan), pictures(2, 4)).isnan().all())
+    assert binary_nats(pictures(0, 4), pictures(0, 4)).shape == (0,)
+
+
 def test_the_gradient_through_a_draw_is_that_of_finite_differences() -> None:
     """With the noise held, the whole bound is a plain function of the encoder's weights: its gradient is the reparameterised one."""
     torch.manual_seed(0)
@@ -94,5 +99,6 @@ def test_the_bound_does_not_depend_on_how_a_set_is_cut() -> None:
     network, x = VAE(side=4, hidden=6, code=2).eval(), pictures(1000, 4)
     whole = network.bound(x)
     assert torch.allclose(whole, torch.cat([network.bound(x[k : k + 250]) for k in range(0, 1000, 250)]), atol=1e-5)
+    assert torch.allclose(whole, torch.cat([network.bound(x[k : k + 37], k) for k in range(0, 1000, 37)]), atol=1e-5)
     mean, log_variance = network.posterior(x)
     assert bool((whole >= divergence(mean, log_variance)).all())

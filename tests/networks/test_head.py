@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 
 from hoodwink.networks.head import head
+from hoodwink.training.precision import halved
 
 
 def test_without_training_features_it_is_its_linear_layers() -> None:
@@ -20,6 +21,13 @@ def test_features_are_standardised_whatever_their_scale() -> None:
     assert torch.allclose(one(x), other(x * scale + shift), atol=1e-4)
     seen = (x - one.mean) / one.std
     assert torch.allclose(seen.mean(0), torch.zeros(5), atol=1e-6) and torch.allclose(seen.std(0, correction=0), torch.ones(5), atol=1e-6)
+
+
+def test_half_floats_stay_half_floats() -> None:
+    network, x = head(3, inputs=5, hidden=(4,)), torch.randn(7, 5)
+    network.initialise(x)
+    found = halved(network)(x)
+    assert found.dtype == torch.bfloat16 and torch.allclose(found.float(), network(x), atol=0.05)
 
 
 def test_what_hardly_varied_is_not_blown_up() -> None:

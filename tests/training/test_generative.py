@@ -19,10 +19,11 @@ from hoodwink.runs import Run
 from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.generative import PENALTY, adversarial, elbo, noise_like, slope_penalty, wasserstein
 from hoodwink.training.inputs import gather, make_network
-from hoodwink.training.loop import Parts, Training, fit
+from hoodwink.training.loop import Diverged, Parts, Training, fit
 from hoodwink.training.recipe import RecipeError
 from hoodwink.training.recipes import find_recipe
 from hoodwink.training.run import Watch, history, train
+from hoodwink.training.updates import means
 
 GANS: dict[str, Any] = {"epochs": 2, "batch": 100, "rate": 0.01}
 
@@ -209,6 +210,16 @@ def test_tensorboard_is_shown_losses_and_sheets(tmp_path: Path) -> None:
     events.Reload()
     assert {"training loss", "generator", "real", "made"} <= set(events.Tags()["scalars"])
     assert "pictures made" in events.Tags()["images"]
+
+
+def test_a_code_that_overflows_is_a_loss_that_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match="the loss of step 2 of epoch 1 is nan; .*--set rate=0.1"):
+        train("digits-vae", out=tmp_path / "run", rate=1, epochs=3)
+
+
+def test_a_batch_without_examples_counts_as_nothing() -> None:
+    outputs, wanted = [torch.tensor([1.0, 2.0]), torch.tensor([torch.nan, torch.nan])], [torch.ones(3, 1), torch.ones(0, 1)]
+    assert means(("a", "b"), outputs, wanted) == {"a": 3.0, "b": 6.0}
 
 
 def test_what_does_not_fit_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hoodwink.data.cards import DataError
 from hoodwink.data.load import load
 from hoodwink.evidence.verify import verify
 from hoodwink.models.embed import as_embedder
-from hoodwink.runs import Run
+from hoodwink.runs import Run, RunError
 from hoodwink.training.recipe import Recipe, RecipeError
 from hoodwink.training.recipes import RECIPES, find_recipe
 from hoodwink.training.run import Watch, history, train
@@ -111,6 +111,26 @@ def test_stopped_and_resumed_it_is_the_same_to_the_bit(run: Run, backbone: Path,
     assert (resumed.directory / "weights.safetensors").read_bytes() == (run.directory / "weights.safetensors").read_bytes()
 
 
+def test_with_another_backbone_it_does_not_go_on(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stopping(done: int, total: int) -> None:
+        raise Stopped
+
+    body = folder(tmp_path / "body")
+    with pytest.raises(Stopped):
+        train("dogs-transfer", out=tmp_path / "run", backbone=str(body), watch=Watch(step=stopping), **SMALL)
+    folder(body, seed=1)
+    with pytest.raises(RunError, match=r"run: another backbone, .*body, than at its start is there now; train anew with --out DIR"):
+        train("dogs-transfer", out=tmp_path / "run", backbone=str(body), resume=True, **SMALL)
+
+
+def test_a_head_learns_in_half_precision(backbone: Path, tmp_path: Path) -> None:
+    found = train("dogs-transfer", out=tmp_path / "run", backbone=str(backbone), precision="bfloat16", **SMALL)
+    assert found.record["result"]["best"]["test_accuracy"] > 0.7
+
+
 def test_hidden_layers_and_dropout(backbone: Path, tmp_path: Path) -> None:
     found = train("dogs-transfer", out=tmp_path / "run", backbone=str(backbone), **SMALL, hidden=[20], dropout=0.2)
     head = hw.load_model(found.directory).card.network["arguments"]["head"]
@@ -148,6 +168,10 @@ def test_an_embedder_is_a_backbone(backbone: Path, tmp_path: Path) -> None:
         ({"network": "residual"}, "network: one that takes the backbone's features was wanted, not 'residual'; type --set network=head"),
         ({"data": "digits"}, "backbone: tiny takes pictures in colour, digits has grey ones"),
         ({"backbone": ""}, "network: head takes another network's features; type --set backbone=efficientnet-lite0"),
+        *(
+            ({"backbone": name}, f"backbone: a packaged network, a model folder, timm:NAME or torchvision:NAME was wanted, not '{name}'")
+            for name in ("nowhere", "python:tiny_nets:bare")
+        ),
         ({"backbone": "python:tiny_nets:colours"}, "backbone: a network that a model folder can name was wanted, python:tiny_nets:colours"),
     ],
 )

@@ -15,8 +15,11 @@ def balanced(labels: Tensor, total: int, *, classes: int, seed: int = 0) -> Tens
 
     labels: N in 0..classes - 1. Raises ValueError where `total` is no multiple of the classes, or a class has too few.
     """
-    if classes < 1 or total < classes or total % classes:
-        raise ValueError(f"a total that is a multiple of {classes} classes was wanted, not {total}; {_nearest(total, classes)}")
+    if classes < 1:
+        raise ValueError(f"1 class or more was wanted, not {classes}")
+    if total < classes or total % classes:
+        nearest = min(max(1, total // classes) * classes, _most(labels, classes))
+        raise ValueError(f"a total that is a multiple of {classes} classes was wanted, not {total}; type {nearest}")
     share = total // classes
     generator = keyed("balanced", seed)
     chosen = []
@@ -41,11 +44,6 @@ def split(count: int, *sizes: int, seed: int | None = None) -> tuple[Tensor, ...
     order = torch.arange(count) if seed is None else torch.randperm(count, generator=keyed("split", seed))
     ends = list(accumulate(sizes, initial=0))
     return tuple(order[first:end].clone() for first, end in pairwise(ends))
-
-
-def _nearest(total: int, classes: int) -> str:
-    nearest = max(1, total // max(classes, 1)) * classes
-    return f"type {nearest}" if classes > 0 else "there is at least one class"
 
 
 def _most(labels: Tensor, classes: int) -> int:

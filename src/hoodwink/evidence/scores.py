@@ -61,7 +61,7 @@ def nats(model: Model, data: Data) -> float:
     """The mean bound of -log p(x) that a variational autoencoder has, in nats a picture; ModelError for another network."""
     if not isinstance(model.network, VAE):
         raise ModelError(f"{model.card.name}: a variational autoencoder was wanted, which has a bound; this is none")
-    return sum(float(model.network.bound(encoded).sum()) for _, encoded in _encoded(model, data)) / len(data)
+    return sum(float(model.network.bound(encoded, start).sum()) for start, encoded in _encoded(model, data)) / len(data)
 
 
 MEASURES: dict[str, Callable[[Model, Data], float]] = {

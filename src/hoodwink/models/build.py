@@ -33,7 +33,7 @@ def build(name: str, arguments: dict[str, Any]) -> nn.Module:
         return (_COMPOSED[name] if name in _COMPOSED else NETWORKS[name].make)(**arguments)
     except ModelError:
         raise  # of a part
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:  # the last: torch, of a width below zero
         raise ModelError(f"network {name!r} cannot be built with the arguments {arguments!r} ({error})") from error
 
 

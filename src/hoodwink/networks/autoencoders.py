@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Coded = tuple[Tensor, Tensor, Tensor]  # the picture made, the mean and the logarithm of the variance of its code
-_FIXED = 250  # rows of the noise that `bound` draws: it divides every batch that is judged, so how a set is cut plays no part
+_FIXED = 250  # rows of the noise that `bound` draws, used again and again; a training judges batches of a multiple of them
 
 
 class Autoencoder(nn.Module):
@@ -97,14 +97,14 @@ class VAE(nn.Module):
         return self.decode(drawn(mean, log_variance, torch.randn_like(mean))), mean, log_variance
 
     @torch.no_grad()
-    def bound(self, x: Tensor) -> Tensor:
+    def bound(self, x: Tensor, first: int = 0) -> Tensor:
         """What is lost of each picture, N, in nats: its cross-entropy and the divergence of its code, an upper bound of -log p(x).
 
-        The codes are drawn with the same noise at each call.
+        first: the place of the first one in its set, by which the noise of the codes is chosen: it is the same however a set is cut.
         """
         mean, log_variance = self.posterior(x)
         rows = torch.randn(_FIXED, self.code, generator=torch.Generator().manual_seed(0))
-        noise = rows[torch.arange(len(x)) % _FIXED].to(x)
+        noise = rows[(first + torch.arange(len(x))) % _FIXED].to(x)
         made = self.decode(drawn(mean, log_variance, noise))
         return binary_nats(made, x) + divergence(mean, log_variance)
 
@@ -120,5 +120,7 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def binary_nats(made: Tensor, x: Tensor) -> Tensor:
-    """The cross-entropy of each picture, N, in nats, summed over its values, each taken as the share of white."""
+    """The cross-entropy of each picture, N, in nats, summed over its values, each taken as the share of white; NaN where one made is none."""
+    if not bool(made.isfinite().all()):  # torch takes no such shares, and a training says itself at which step they came
+        return made.flatten(1).sum(1) * torch.nan
     return F.binary_cross_entropy(made, x, reduction="none").flatten(1).sum(1)

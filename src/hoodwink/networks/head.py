@@ -34,7 +34,7 @@ class Head(nn.Module):
         self.std.copy_(deviation.clamp(min=max(_SMALLEST * float(deviation.mean()), 1e-12)))
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.mlp((x - self.mean) / self.std)
+        logits: Tensor = self.mlp(((x - self.mean) / self.std).to(x.dtype))  # of half floats no other comes out
         return logits
 
 

@@ -24,7 +24,7 @@ def elbo() -> Family:
     def update(network: Ask, inputs: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
         made, mean, log_variance = network(inputs)
         nats, apart = binary_nats(made.float(), wanted).mean(), divergence(mean.float(), log_variance.float()).mean()
-        return (nats + apart) / wanted[0].numel(), torch.stack([nats, apart]).detach()
+        return (nats + apart) / wanted.shape[1:].numel(), torch.stack([nats, apart]).detach()
 
     def judge(network: VAE, inputs: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, float]]:
         return network.bound(inputs).sum() / wanted[0].numel(), {}

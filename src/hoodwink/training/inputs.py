@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,9 @@ from hoodwink.data.fetch import Tell
 from hoodwink.data.keys import keyed
 from hoodwink.models.build import build
 from hoodwink.models.card import ModelCard
+from hoodwink.networks.gan import GAN
 from hoodwink.networks.table import NETWORKS
-from hoodwink.training.feeds import suits_channels_last
+from hoodwink.training.feeds import Feed, suits_channels_last
 from hoodwink.training.material import Material
 from hoodwink.training.pictures import gather_pictures
 from hoodwink.training.recipe import Recipe, RecipeError
@@ -31,6 +33,9 @@ def gather(
     progress: Progress | None = None,
 ) -> Material:
     """Load a recipe's data and part it; DataError, RecipeError, TextError, ModelError of a backbone."""
+    name, colon, split = recipe.data.rpartition(":")
+    if colon and not {"/", "\\"} & set(split) and not os.path.exists(recipe.data):
+        raise RecipeError(f"data: a name or folder without a split was wanted, not {recipe.data!r}; type --set data={name}")
     if recipe.backbone:
         return gather_features(recipe, device, say, tell, progress)
     if recipe.network in NETWORKS and NETWORKS[recipe.network].features:
@@ -41,11 +46,16 @@ def gather(
 
 
 def make_network(recipe: Recipe, material: Material, device: str = "cpu") -> nn.Module:
-    """The recipe's network with weights drawn from its seed, and what of it the data set."""
+    """The recipe's network with weights drawn from its seed, and what of it the data set; RecipeError where it does not take the data."""
     torch.manual_seed(keyed("weights", recipe.seed).initial_seed())
     network = build(recipe.network, _arguments(recipe, material))
-    material.start(network)
-    network = network.to(device)
+    try:
+        material.start(network)
+        network = network.to(device)
+        for feed in filter(None, (material.train, material.validation, material.test)):
+            _show(network, feed)
+    except (RuntimeError, ValueError) as error:
+        raise _misfit(recipe, material, str(error).partition("\n")[0]) from error
     return network.to(memory_format=torch.channels_last) if suits_channels_last(network) else network  # type: ignore[call-overload]
 
 
@@ -64,6 +74,42 @@ def make_card(recipe: Recipe, material: Material, weights_sha256: str, score: fl
         classes=material.classes,
         scores=() if score is None else (known,),
     )
+
+
+@torch.no_grad()
+def _show(network: nn.Module, feed: Feed) -> None:
+    """Let a network see two examples, in evaluation mode, which draws nothing; ValueError where it makes pictures of another size."""
+    some = torch.arange(min(2, len(feed)))
+    list(feed.drawn([some], torch.Generator()))  # a change of pictures may not fit them
+    inputs, wanted = feed.take(some)
+    network.eval()
+    if isinstance(network, GAN):
+        network.judged(inputs)
+        made = network.made(torch.zeros(len(inputs), network.noise, device=inputs.device))
+    else:
+        made = network(inputs)
+    if wanted.dim() == 4 and made.shape != wanted.shape:
+        raise ValueError(f"pictures {_size(wanted)} were wanted of it, it makes them {_size(made)}")
+
+
+def _misfit(recipe: Recipe, material: Material, why: str) -> RecipeError:
+    """Say what does not fit in what, and what to type."""
+    shape = material.train.take(torch.arange(1))[0].shape[1:]
+    if len(shape) != 3:
+        return RecipeError(f"{recipe.network}: examples that it takes were wanted, those of {recipe.data} are others ({why})")
+    channels, height, width = shape
+    size = f"{height} x {width} x {channels} (height x width x channels)"
+    fitting = {"channels": channels, "side": height, "inputs": channels * height * width}
+    built = {name: value for name, value in recipe.arguments.items() if name in fitting}
+    others = [f"--set {name}={fitting[name]}" for name, value in built.items() if value != fitting[name]]
+    if not others or ("side" in built and height != width):
+        return RecipeError(f"{recipe.network}: pictures {size} of {recipe.data} do not fit ({why}); name others with --set data=")
+    told = ", ".join(f"{name}={value}" for name, value in built.items())
+    return RecipeError(f"{recipe.network}: the pictures of {recipe.data} are {size}, and it is built for {told}; type {' '.join(others)}")
+
+
+def _size(pictures: torch.Tensor) -> str:
+    return " x ".join(map(str, pictures.shape[2:]))
 
 
 def _arguments(recipe: Recipe, material: Material) -> dict[str, Any]:

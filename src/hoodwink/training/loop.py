@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -221,7 +222,7 @@ def _judged(training: Training) -> Epoch:
 
 @torch.no_grad()
 def evaluate(parts: Parts, data: Feed, *, flips: bool = False) -> tuple[float | None, float | None]:
-    """The mean loss and the accuracy on a set, in evaluation mode, float32; None for what networks of the kind have not.
+    """The mean loss and the accuracy on a set, in evaluation mode, float32; None for what networks of the kind have not; Diverged.
 
     flips: the mean of the outputs for both sides.
     """
@@ -237,6 +238,8 @@ def evaluate(parts: Parts, data: Feed, *, flips: bool = False) -> tuple[float | 
         for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + value
         seen += weight(wanted)
+    if not math.isfinite(loss):
+        raise Diverged(f"the loss of {len(data)} examples that are judged is {loss}")
     return loss / seen, sums[ACCURACY] / seen if ACCURACY in sums else None
 
 

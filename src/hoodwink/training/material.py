@@ -49,9 +49,13 @@ def parted(recipe: Recipe, labels: Tensor, classes: int, *, seed: int | None) ->
     """
     if recipe.validation >= len(labels):
         raise RecipeError(
-            f"validation: fewer than {len(labels)} examples, all of {recipe.data}:train, were wanted, not {recipe.validation}"
+            f"validation: fewer than {len(labels)} examples, all of {recipe.data}:train, were wanted, not {recipe.validation}; "
+            f"type --set validation={len(labels) // 5}"
         )
     learned, held = split(len(labels), len(labels) - recipe.validation, recipe.validation, seed=seed)
     if recipe.subset:
-        learned = learned[balanced(labels[learned], recipe.subset, classes=classes, seed=recipe.seed)]
+        try:
+            learned = learned[balanced(labels[learned], recipe.subset, classes=classes, seed=recipe.seed)]
+        except ValueError as error:
+            raise RecipeError(f"subset: {error}; 0 takes all") from None
     return learned, held if recipe.validation else None

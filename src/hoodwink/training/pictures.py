@@ -16,7 +16,7 @@ from hoodwink.data.sets import DataSet
 from hoodwink.models.card import NoiseInput, PictureInput
 from hoodwink.training.feeds import PictureFeed
 from hoodwink.training.material import Material, parted
-from hoodwink.training.recipe import Recipe
+from hoodwink.training.recipe import Recipe, RecipeError
 
 _FIRST = 5000  # training pictures that set a first layer
 
@@ -24,9 +24,16 @@ _FIRST = 5000  # training pictures that set a first layer
 def labelled_sets(
     recipe: Recipe, tell: Tell | None, progress: Progress | None, channels: int = 3
 ) -> tuple[dict[str, str], dict[str, DataSet]]:
-    """The names and pictures of a recipe's splits; DataError where labels lack or files cannot be read."""
+    """The names and pictures of a recipe's splits; DataError where labels lack or files cannot be read, RecipeError for its own split."""
     names = {name: f"{recipe.data}:{name}" for name in filter(None, ("train", recipe.split, "test"))}
-    sets = {name: load(spec, channels=channels, tell=tell, progress=progress) for name, spec in names.items()}
+    sets = {}
+    for name, spec in names.items():
+        try:
+            sets[name] = load(spec, channels=channels, tell=tell, progress=progress)
+        except DataError as error:
+            if name != recipe.split:
+                raise
+            raise RecipeError(f"{error}; to hold out training pictures instead, type --set split= --set validation=N") from error
     for name, found in sets.items():
         if found.labels is None:
             raise DataError(f"{recipe.data}:{name}: pictures with labels were wanted, these have none")

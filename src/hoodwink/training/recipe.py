@@ -17,8 +17,22 @@ OPTIMISERS = ("sgd", "adam")
 PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("cross-entropy", "squared-error", "elbo", "adversarial", "wasserstein")
 _TAKEN = {"squared-error": "unit", "elbo": "unit", "adversarial": "signed", "wasserstein": "signed"}  # the input that a loss is of
-_OF_CLASSES = ("smoothing", "flips")
-_PLAIN = {"smoothing": 0.0, "flips": False, "precision": "float32", "accumulate": 1, "lookahead": 0, "validation": 0, "patience": 0}
+_JUDGED = ("cross-entropy", "squared-error", "elbo")
+# What a setting must be with any other loss, where it is without effect, and the losses with which it has one.
+_EFFECTS: dict[str, tuple[object, tuple[str, ...]]] = {
+    "smoothing": (0.0, ("cross-entropy",)),
+    "flips": (False, ("cross-entropy",)),
+    "rounds": (5, ("wasserstein",)),
+    "keep": ("last", _JUDGED),
+    **dict.fromkeys(("lookahead", "validation", "patience"), (0, _JUDGED)),
+    "accumulate": (1, _JUDGED),
+    "precision": ("float32", _JUDGED),
+}
+_LEAST = {"epochs": 1, "batch": 1, "accumulate": 1, "rounds": 1, "subset": 0, "validation": 0, "lookahead": 0, "patience": 0}
+_LEAST |= {"l1": 0, "l2": 0, "weight_decay": 0}
+_SHARES = ("momentum", "second", "smoothing")  # in [0, 1)
+_GAN = {"layers": "dense", "dropout": 0.0, "kernels": 0, "norms": True}  # where the arguments of a gan say nothing else
+_MAY_BE_0 = ("kernels", "width")  # arguments of networks
 _MEASURES = {"squared-error": "squared_error", "elbo": "nats"}
 
 
@@ -119,16 +133,42 @@ class Recipe:
         _among("input", self.input, ("standard", "unit", "signed"))
         _among("keep", self.keep, ("best", "last"))
         _among("input", self.input, (_TAKEN.get(self.loss, self.input),))
-        for name in ("epochs", "batch", "accumulate", "rounds"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: 1 or more was wanted, not {getattr(self, name)}")
-        for name, plain in _PLAIN.items():
-            if getattr(self, name) != plain and (self.adversarial or (self.makes_pictures and name in _OF_CLASSES)):
+        for name, least in _LEAST.items():
+            if not getattr(self, name) >= least:
+                raise RecipeError(f"{name}: {least} or more was wanted, not {getattr(self, name)}")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) < 1:
+                raise RecipeError(f"{name}: 0 or more, and less than 1, was wanted, not {getattr(self, name)}")
+        if not self.rate > 0:
+            raise RecipeError(f"rate: a number above 0 was wanted, not {self.rate}")
+        for name, value in self.arguments.items():
+            _above(name, value, 0 if name in _MAY_BE_0 else 1)
+        self._check_effects()
+
+    def _check_effects(self) -> None:
+        """Refuse settings that would be without effect, and those that contradict each other."""
+        for name, (plain, losses) in _EFFECTS.items():
+            if self.loss not in losses and getattr(self, name) != plain:
                 raise RecipeError(
                     f"{name}: of a training with the loss {self.loss!r} it can only be {plain!r}, not {getattr(self, name)!r}"
                 )
-        if not self.rate > 0:
-            raise RecipeError(f"rate: a number above 0 was wanted, not {self.rate}")
+        if self.patience and not (self.validation or self.split):
+            raise RecipeError("patience: examples held out to be patient with were wanted; type --set validation=N, or --set patience=0")
+        if self.nesterov and self.optimiser == "sgd" and not self.momentum:
+            raise RecipeError("nesterov: a momentum was wanted; type --set momentum=0.9, or --set nesterov=false")
+        if self.layer and not self.backbone:
+            raise RecipeError("layer: of a backbone, and there is none; type --set backbone=efficientnet-lite0, or leave layer away")
+        if self.network == "gan":
+            self._check_gan(**{**_GAN, **self.arguments})
+
+    def _check_gan(self, *, layers: str, dropout: float, kernels: int, norms: bool, **rest: Any) -> None:
+        if layers == "conv" and dropout:
+            raise RecipeError("dropout: of linear layers, which a gan with layers=conv has none of; type --set dropout=0")
+        if self.loss == "wasserstein" and (kernels or (norms and layers == "conv")):
+            # Batch norm and minibatch discrimination couple a picture's score to the others of its batch.
+            raise RecipeError("norms, kernels: the critic's slope is of each picture alone; type --set norms=false --set kernels=0")
+        if self.loss == "adversarial" and layers == "dense" and not norms:
+            raise RecipeError("norms: of convolutions, which a gan with layers=dense has none of; type --set norms=true")
 
     @property
     def measure(self) -> str:
@@ -175,7 +215,11 @@ class Recipe:
                 arguments[name] = _as(type(arguments[name]), name, value)
             elif name in inner:
                 record = records[inner[name]]
-                records[inner[name]] = replace(record, **{name: _as(type(getattr(record, name)), name, value)})
+                given = {name: _as(type(getattr(record, name)), name, value)}
+                try:
+                    records[inner[name]] = replace(record, **given)
+                except ValueError as error:  # of an augmentation
+                    raise RecipeError(str(error)) from None
             else:
                 known = [*own, *sorted(inner), *arguments]
                 near = get_close_matches(name, known, n=3) or known
@@ -186,6 +230,13 @@ class Recipe:
 def _among(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise RecipeError(f"{name}: one of {', '.join(known)} was wanted, not {value!r}")
+
+
+def _above(name: str, value: object, least: int) -> None:
+    """Refuse a whole number, or one of a list, that is too small."""
+    for one in value if isinstance(value, (list, tuple)) else [value]:
+        if type(one) is int and one < least:
+            raise RecipeError(f"{name}: {least} or more was wanted, not {one}")
 
 
 def _as(kind: type[Any], name: str, value: Any) -> Any:

@@ -7,7 +7,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -26,7 +27,7 @@ from hoodwink.models.card import NoiseInput
 from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
 from hoodwink.models.weights import pack
 from hoodwink.pictures.write import encode_png
-from hoodwink.runs import EVENTS, Run, RunError, one_line
+from hoodwink.runs import EVENTS, Run, RunError, check_free, one_line, spare_models
 from hoodwink.training.checkpoint import STATE, load_state, save_state
 from hoodwink.training.generative import adversarial, elbo, wasserstein
 from hoodwink.training.inputs import gather, make_card, make_network
@@ -84,10 +85,15 @@ def train(
     if run is not None and run.finished:
         return run
     rank, world = _join()
+    if run is None and rank == 0:  # before the work, which may be long
+        spare_models(out, (chosen.backbone,))
+        check_free(out, force=force)
     if world > 1 and (chosen.reading.unit or chosen.adversarial or chosen.backbone):
         what = "texts are" if chosen.reading.unit else "a generator and its discriminator are" if chosen.adversarial else "a head is"
         raise RecipeError(f"{chosen.name}: {what} trained by one process, there are {world}; type hoodwink train without torchrun")
     material = gather(chosen, device, say=watch.say, tell=watch.tell, progress=watch.progress)
+    if run is not None:
+        _check_same(run, chosen, material)
     network = make_network(chosen, material, device)
     material = material.suited(network)
     parts = _parts(chosen, network, material, rank, world)
@@ -101,8 +107,9 @@ def train(
         _leave(world)
         return Run(out, {})
     run = run or Run.create(out, _record(chosen, material, device, arguments), force=force)
-    _fit(training, run, material, watch, saved, tensorboard)
-    _finish(run, training, material)
+    with _advising(run, training):
+        _fit(training, run, material, watch, saved, tensorboard)
+        _finish(run, training, material)
     _leave(world)
     return run
 
@@ -126,8 +133,28 @@ def _resumed(out: Path, recipe: Recipe) -> Run:
     known, wanted = run.record.get("settings") or {}, json.loads(json.dumps(recipe.to_json()))
     other = [name for name, value in wanted.items() if name not in _SAID and value != known.get(name)]
     if other:
-        raise RunError(f"{one_line(out)}: a run of other settings is there ({', '.join(other[:5])}); name another folder with --out")
+        raise RunError(
+            f"{one_line(out)}: a run of other settings is there ({', '.join(other[:5])}); leave the settings out, or train anew with --out DIR"
+        )
     return run
+
+
+def _check_same(run: Run, recipe: Recipe, material: Material) -> None:
+    """Refuse to go on with other pictures or another backbone than at the start: what one name stands for may have changed."""
+    other = [
+        what
+        for what, key in ((f"other data, {recipe.data}", "inputs"), (f"another backbone, {recipe.backbone}", "features"))
+        if key in run.record and _same(run.record[key]) != _same(_sources(recipe, material).get(key))
+    ]
+    if other:
+        raise RunError(f"{one_line(run.directory)}: {' and '.join(other)}, than at its start is there now; train anew with --out DIR")
+
+
+def _same(known: Any) -> Any:
+    """Of what a record says of sources, what must be the same whenever they are read."""
+    if isinstance(known, dict):
+        return {key: known.get(key) for key in ("weights_sha256", "layer")}
+    return known and [(one["split"], one["sha256"]) for one in known]
 
 
 def _parts(recipe: Recipe, network: nn.Module, material: Material, rank: int, world: int) -> Parts:
@@ -149,11 +176,16 @@ def _family(recipe: Recipe, network: Any) -> Family:
 
 def _record(recipe: Recipe, material: Material, device: str, arguments: Sequence[str]) -> dict[str, Any]:
     record = first_record("train", recipe.to_json(), (), arguments, recipe.seed)
+    return record | {"device": device} | _sources(recipe, material)
+
+
+def _sources(recipe: Recipe, material: Material) -> dict[str, Any]:
+    """The data, and the backbone if there is one, as a record holds them."""
     inputs = [
         {"name": recipe.data, "split": spec.rpartition(":")[2], "sha256": material.hashes[name]} for name, spec in material.sets.items()
     ]
     features = {} if material.backbone is None else {"features": material.backbone.facts()}
-    return record | {"device": device, "inputs": inputs, **features}
+    return {"inputs": inputs, **features}
 
 
 def _fit(training: Training, run: Run | None, material: Material, watch: Watch, saved: float, tensorboard: bool) -> None:
@@ -190,16 +222,22 @@ def _fit(training: Training, run: Run | None, material: Material, watch: Watch, 
 
     try:
         fit(training, watch=on_epoch, tick=tick)
-    except Diverged as error:
-        good = (
-            f"the last good weights are in {one_line(run.directory / STATE)}"
-            if run is not None and (run.directory / STATE).is_file()
-            else "no state was kept yet"
-        )
-        raise Diverged(f"{error}; {good}; a smaller rate may help: --set rate={recipe.rate / 10:g}") from None
     finally:
         if board is not None:
             board.close()
+
+
+@contextmanager
+def _advising(run: Run, training: Training) -> Iterator[None]:
+    """Say of a loss that is no number what is left, and what may help."""
+    try:
+        yield
+    except Diverged as error:
+        path = run.directory / STATE
+        good = (
+            f"the last good weights are in {one_line(path)}" if path.is_file() and not training.position.done else "no good state is left"
+        )
+        raise Diverged(f"{error}; {good}; a smaller rate may help: --set rate={training.parts.recipe.rate / 10:g}") from None
 
 
 def _finish(run: Run, training: Training, material: Material) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from hoodwink.data.resident import batches
 from hoodwink.data.sets import DataSet
 from hoodwink.models.build import can_build
 from hoodwink.models.embed import Embedder, as_embedder
-from hoodwink.models.load import load_model
+from hoodwink.models.load import PACKAGED, ModelError, load_model
 from hoodwink.networks.composed import replaced
 from hoodwink.networks.table import NETWORKS
 from hoodwink.training.features import find_features
@@ -95,7 +96,16 @@ class Backbone:
 
 def find_embedder(recipe: Recipe, device: str) -> Embedder:
     """The recipe's backbone without its layer; RecipeError where no model folder could name it, ModelError."""
-    embed = as_embedder(load_model(recipe.backbone, device=device), recipe.layer)
+    try:
+        model = load_model(recipe.backbone, device=device)
+    except ModelError:
+        if recipe.backbone in PACKAGED or os.path.isdir(recipe.backbone) or recipe.backbone.startswith(("timm:", "torchvision:")):
+            raise
+        raise RecipeError(
+            f"backbone: a packaged network, a model folder, timm:NAME or torchvision:NAME was wanted, not {recipe.backbone!r}; "
+            "type --set backbone=efficientnet-lite0"
+        ) from None
+    embed = as_embedder(model, recipe.layer)
     network = embed.model.card.network
     if network["name"] != _HEADED or network["arguments"]["head"] is not None or not can_build(network["arguments"]["body"]["name"]):
         raise RecipeError(

@@ -64,11 +64,13 @@ def hits(outputs: Sequence[Tensor], labels: Sequence[Tensor]) -> int:
 
 
 def means(names: Sequence[str], outputs: Sequence[Tensor], wanted: Sequence[Tensor]) -> dict[str, float]:
-    """The sums of what updates gave as a vector of means, one for each name."""
+    """The sums of what updates gave as a vector of means, one for each name; of a batch without examples they count as nothing."""
     if not names:
         return {}
     counts = torch.tensor([len(one) for one in wanted], dtype=torch.float64)
-    sums = counts @ torch.stack([one.double().cpu() for one in outputs])
+    sums = counts @ torch.stack(
+        [(one if len(own) else torch.zeros_like(one)).double().cpu() for one, own in zip(outputs, wanted, strict=True)]
+    )
     return dict(zip(names, sums.tolist(), strict=True))
 
 
