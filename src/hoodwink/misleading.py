@@ -17,7 +17,7 @@ from hoodwink.attacks.objectives import Goal
 from hoodwink.attacks.trail import Step, Watch
 from hoodwink.changing import Budget, Changed, FoolError, Mask, View, read_mask, search, take
 from hoodwink.evidence.misled import Misled, Sought, holds, keep, record_of
-from hoodwink.evidence.searched import NEAREST, Searched, absolute, ask, index_of
+from hoodwink.evidence.searched import NEAREST, Searched, absolute, ask, index_of, open_for_model
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import Levels, distances
@@ -25,7 +25,6 @@ from hoodwink.pictures.read import MAX_PIXELS, Picture, read_bytes
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
 from hoodwink.search.storage import Floats, Ids, Storage
-from hoodwink.search.store import open_store
 
 SHARE = 0.9  # of the answers, where nothing else is said
 RIVALS = 5000  # pictures around each embedding that are looked at; what comes from further away is found when the file is judged
@@ -132,7 +131,7 @@ class _Job:
 @contextmanager
 def opened(store: str | Path, model: Model, k: int) -> Iterator[Ground]:
     where = absolute(store)
-    with closing(open_store(where, weights_sha256=model.card.weights_sha256)) as kept, closing(index_of(kept, where)) as index:
+    with closing(open_for_model(where, model)) as kept, closing(index_of(kept, where)) as index:
         yield Ground(kept, where, index.query, as_embedder(model, kept.card.layer), model, k)
 
 

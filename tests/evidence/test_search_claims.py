@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 
 import tiny_nets
+from hoodwink.evidence import search_claims
 from hoodwink.evidence.checks import FAILS, HOLDS, UNKNOWN, Check
 from hoodwink.evidence.claims import check_claim
-from hoodwink.evidence.searched import Searched, absolute, claim_of, nearest, shared, side_of
+from hoodwink.evidence.searched import Searched, absolute, card_sha256, claim_of, nearest, open_for_model, shared, side_of
+from hoodwink.models.card import PictureInput
 from hoodwink.models.embed import as_embedder
 from hoodwink.models.model import Model
-from hoodwink.pictures.read import read_picture
+from hoodwink.pictures.read import PictureError, read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import RunError, sha256_file
 from hoodwink.search.folder import embed_new, plan, settle
@@ -60,9 +63,8 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(where: str, photos: Path, model: Model) -> Iterator[Storage]:
     embedder = as_embedder(model)
-    with closing(
-        open_store(where, model="colours", weights_sha256=model.card.weights_sha256, dimension=embedder.dimension, layer="")
-    ) as opened:
+    asked: dict[str, Any] = {"weights_sha256": model.card.weights_sha256, "card_sha256": card_sha256(model.card)}
+    with closing(open_store(where, model="colours", dimension=embedder.dimension, layer="", **asked)) as opened:
         index(opened, photos, model)
         yield opened
 
@@ -132,6 +134,42 @@ def test_another_network_than_the_stores(run: Path, where: str, store: Storage) 
         nearest(run / "asked.png", where, model=tiny_nets.others())
 
 
+def test_the_same_weights_with_another_input_or_network(run: Path, judge: Judge, where: str, store: Storage, model: Model) -> None:
+    assert isinstance(model.card.input, PictureInput)
+    card = model.card
+    others = [
+        replace(card, input=replace(card.input, mean=(0.1, 0.1, 0.1))),
+        replace(card, input=replace(card.input, filter="bilinear")),
+        replace(card, network={"name": "other", "arguments": {}}),
+    ]
+    for other in others:
+        with pytest.raises(SearchError, match="of others with the same weights"):
+            open_for_model(where, Model(model.network, other))
+        assert judge(network=Model(model.network, other)).status == UNKNOWN
+    whole = replace(card, name="called otherwise", input=replace(card.input, std=(1, 1, 1)))
+    assert card_sha256(whole) == card_sha256(replace(whole, input=replace(card.input, std=(1.0, 1.0, 1.0))))
+    same = nearest(run / "asked.png", where, model=Model(model.network, replace(card, name="called otherwise")), k=3)
+    assert same.answers == nearest(run / "asked.png", store, model=model, k=3).answers
+
+
+def test_a_picture_that_the_network_does_not_take_is_named(run: Path, judge: Judge, store: Storage, model: Model) -> None:
+    draw(run / "asked.png", np.zeros((1, 3000, 3)))
+    wide = Model(model.network, replace(model.card, input=replace(model.card.picture, resize=300, size=(8, 8))))
+    with pytest.raises(PictureError, match="asked.png: the network wants a shorter side of 300 pixels"):
+        nearest(run / "asked.png", store, model=wide)
+
+
+def test_an_empty_store_has_no_answers(run: Path, store: Storage, model: Model) -> None:
+    store.remove(list(store.known()))
+    with pytest.raises(SearchError, match="a store with pictures was wanted, this has none; hoodwink search index FOLDER adds some"):
+        nearest(run / "asked.png", store, model=model)
+
+
+def test_a_picture_larger_than_is_allowed(run: Path, store: Storage, model: Model) -> None:
+    with pytest.raises(PictureError, match="max_pixels=64"):
+        nearest(run / "asked.png", store, model=model, max_pixels=63)
+
+
 def test_names_of_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute("a") == str(tmp_path / "a") and absolute("lance:a") == f"lance:{tmp_path / 'a'}"
@@ -192,10 +230,17 @@ def test_one_that_is_in_the_store_and_not_among_the_nearest(
     assert "the index finds 4" in check.why
 
 
-def test_what_an_index_missed_is_not_claimed(judge: Judge, run: Path, store: Storage, claim: dict[str, Any], model: Model) -> None:
-    six = claim_of(nearest(run / "asked.png", store, model=model, k=6), store, "asked.png")["values"]["answers"]
-    assert judge(answers=[*six[:2], *six[3:]], exact=4).status == HOLDS
-    assert judge(answers=[*six[:2], *six[3:]]).status == FAILS
+def test_what_an_index_of_cells_missed_is_not_claimed(
+    judge: Judge, run: Path, store: Storage, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = claim_of(nearest(run / "asked.png", store, model=model, k=12), store, "asked.png")["values"]["answers"]
+    check = judge(answers=[*found[:2], *found[3:6]], exact=4)
+    assert check.status == FAILS and "4 of 5 answers are the nearest, 5 are wanted" in check.why  # no cells in so small a store
+    monkeypatch.setattr(search_claims, "LARGE", 12)
+    assert judge(answers=[*found[:2], *found[3:6]], exact=4).status == HOLDS
+    assert judge(answers=[*found[:2], *found[3:6]]).status == FAILS
+    check = judge(answers=found[7:], exact=0)
+    assert check.status == FAILS and "0 of 5 answers are the nearest, 3 are wanted" in check.why
 
 
 def test_another_file(judge: Judge, run: Path) -> None:
@@ -292,6 +337,13 @@ def test_answers_of_another_picture(judge: Judge, run: Path, store: Storage, mod
     check = judge(other={**other, "shared": count})
     assert check.status == HOLDS and check.measured["shared"] == count and f"{count} are answers to other.png too" in check.why
     assert judge(other={**other, "shared": count + 1}).status == FAILS
+
+
+def test_a_first_answer_that_is_not_the_others(judge: Judge, run: Path, store: Storage, model: Model) -> None:
+    draw(run / "far.png", np.clip(made(7) + 5, 0, 255))
+    asked = nearest(run / "far.png", store, model=model, k=5)
+    check = judge(other={"file": "far.png", **side_of(asked, store), "shared": 1})
+    assert check.status == FAILS and "the first answer is not that of far.png" in check.why and check.measured["shared"] >= 1
 
 
 def test_the_other_side_is_judged_too(judge: Judge, run: Path, other: dict[str, Any], claim: dict[str, Any]) -> None:

@@ -13,7 +13,9 @@ import pytest
 from hoodwink.search.storage import File, Storage
 from hoodwink.search.store import open_store
 
-CARD: dict[str, Any] = {"model": "tiny", "weights_sha256": "ab" * 32, "dimension": 16}
+from .greys import draw, keep_up
+
+CARD: dict[str, Any] = {"model": "tiny", "weights_sha256": "ab" * 32, "dimension": 16, "card_sha256": "12" * 32}
 Open = Callable[..., Storage]
 
 
@@ -59,3 +61,18 @@ def filled() -> Callable[..., Any]:
         return vectors.astype(np.float32)
 
     return fill
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """a to e, of different greys; e lies deeper."""
+    for at, name in enumerate(["a.png", "b.png", "c.PNG", "d.png", "sub/deeper/e.png"]):
+        draw(tmp_path / "photos" / name, 10 * (at + 1))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def kept(store: Storage, photos: Path) -> Storage:
+    """A store that has seen the photos."""
+    keep_up(store, photos)
+    return store

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hoodwink.search import lance
+from hoodwink.search import store as stores
+from hoodwink.search.index import open_index
 from hoodwink.search.storage import File, SearchError, Storage, unit
 from hoodwink.search.store import DATABASE, Store, open_store
 
@@ -96,8 +100,7 @@ def test_an_empty_store(store: Storage) -> None:
     stamp = store.stamp()
     store.add([], np.empty((0, 16)))
     store.add([], [])
-    store.copied([file("/x")])
-    store.moved([("/none", file("/x"))])
+    assert store.copied([file("/x")]) == store.moved([("/none", file("/x"))]) == [file("/x")]
     assert store.stamp() == stamp and len(store) == 0
 
 
@@ -224,16 +227,35 @@ def test_embeddings_that_cannot_be_kept(store: Storage, given: Any, said: str) -
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"model": "other"}, "model other were wanted, this store holds those of tiny"),
-        ({"weights_sha256": "cd"}, "weights cd were wanted"),
+        ({"weights_sha256": "cd"}, "weights cd were wanted, this store holds those of abab.*; ask with model tiny"),
         ({"dimension": 17}, "dimension 17 were wanted, this store holds those of 16"),
-        ({"layer": "pool"}, "layer pool were wanted"),
+        ({"layer": "pool"}, "layer pool were wanted, this store holds those of the last layer; leave --layer out"),
+        ({"card_sha256": "other"}, "of others with the same weights; give the network, size"),
     ],
 )
 def test_a_store_of_other_embeddings_is_not_opened(store: Storage, reopen: Open, asked: dict[str, Any], said: str) -> None:
     with pytest.raises(SearchError, match=said) as error:
         reopen(**asked)
     assert "\n" not in str(error.value)
+
+
+def test_the_last_layer_is_wanted_of_a_store_of_another(reopen: Open) -> None:
+    reopen(layer="pool")
+    with pytest.raises(SearchError, match="of the last layer were wanted, this store holds those of layer pool; type --layer pool"):
+        reopen(layer="")
+
+
+def test_a_models_name_is_a_label(store: Storage, reopen: Open) -> None:
+    assert reopen(model="other").card == store.card
+
+
+def test_a_store_of_before_is_taken_whatever_the_models_card_says(reopen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(card: Any) -> dict[str, Any]:
+        return {name: value for name, value in asdict(card).items() if name != "card_sha256"}
+
+    for module in (stores, lance):
+        monkeypatch.setattr(module, "asdict", older)
+    assert reopen().card.card_sha256 == "" and reopen(card_sha256="other").card.card_sha256 == ""
 
 
 def test_a_store_says_whose_embeddings_it_holds_without_being_asked(store: Storage, reopen: Open) -> None:
@@ -272,6 +294,51 @@ def test_files_that_are_no_stores(tmp_path: Path, asked: dict[str, Any]) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SearchError, match="no store can be had there|there is none"):
         Store.open(tmp_path / "file", **asked)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("UPDATE meta SET value = 'abc' WHERE name = 'dimension'", "its dimension is abc"),
+        ("UPDATE meta SET value = '0' WHERE name = 'dimension'", "its dimension is 0"),
+        ("UPDATE meta SET value = '' WHERE name = 'format'", "its format is "),
+        ("DELETE FROM meta WHERE name = 'stamp'", "it has no stamp"),
+        ("DELETE FROM meta WHERE name = 'layer'", "does not say whose embeddings"),
+        ("UPDATE vectors SET vector = x'0000' WHERE id = (SELECT max(id) FROM vectors)", "has not the 16 numbers"),
+        ("UPDATE vectors SET vector = 'text' WHERE id = (SELECT max(id) FROM vectors)", "has not the 16 numbers"),
+    ],
+)
+def test_damaged_values_in_a_sound_file(tmp_path: Path, filled: Callable[..., Any], harm: str, said: str) -> None:
+    with closing(Store.open(tmp_path, model="m", weights_sha256="ab", dimension=16)) as store:
+        filled(store, 5)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
+        assert connection.execute(harm).rowcount == 1
+    with pytest.raises(SearchError, match=said) as error, closing(Store.open(tmp_path)) as store:
+        [store.stamp(), *store.rows()]
+    assert "\n" not in str(error.value)
+
+
+def test_a_store_that_cannot_be_written_is_read(tmp_path: Path, filled: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {"model": "m", "weights_sha256": "ab", "dimension": 16}
+    with closing(Store.open(tmp_path / "a #?", **asked)) as store:
+        filled(store, 5)
+        known, vectors = store.known(), store.vectors(store.ids())
+
+    def refused(*given: Any) -> None:
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorname = "SQLITE_READONLY_CANTINIT"
+        raise error
+
+    monkeypatch.setattr(stores, "_begin", refused)
+    with closing(Store.open(tmp_path / "a #?", weights_sha256="ab")) as store:
+        assert store.known() == known and (store.vectors(store.ids()) == vectors).all()
+        with pytest.raises(SearchError, match="cannot be written: attempt to write a readonly database"):
+            store.remove(list(known))
+        index = open_index(store)
+        assert len(index.query(vectors, 2)[0]) == 5
+        index.close()
+    with pytest.raises(SearchError, match="a store that can be written was wanted: attempt to write a readonly database; name another"):
+        Store.open(tmp_path / "a #?", **asked)
 
 
 def test_a_damaged_store_says_so_in_one_line(tmp_path: Path, filled: Callable[..., Any]) -> None:

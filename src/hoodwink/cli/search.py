@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hoodwink.cli.common import takes_talk
-from hoodwink.cli.search_common import takes_store
+from hoodwink.cli.search_common import says_refusals, takes_store
 from hoodwink.cli.talk import Talk
 from hoodwink.cli.verbs import Verbs
 from hoodwink.runs import one_line
@@ -52,6 +52,7 @@ def search_command(ctx: click.Context) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @takes_store
 @takes_talk
+@says_refusals
 def remove_command(paths: tuple[str, ...], store: str, talk: Talk) -> None:
     """Take pictures out of a store; their files stay.
 
@@ -84,6 +85,7 @@ def _named(known: Iterable[str], path: str) -> list[str]:
 @click.command("stats", epilog="\b\nExample:\n  hoodwink search stats --store hoodwink-search")
 @takes_store
 @takes_talk
+@says_refusals
 def stats_command(store: str, talk: Talk) -> None:
     """Say what a store holds, and what is out of date: files that are gone or changed, and an index that is older than the store.
 
@@ -100,7 +102,9 @@ def stats_command(store: str, talk: Talk) -> None:
 
 
 def _stats(store: Storage, name: str) -> dict[str, Any]:
-    card, built = store.card, _built(store)
+    from hoodwink.search.index import read_pointer
+
+    card, built = store.card, read_pointer(store.place) if store.place else None
     files = store.known().values()
     state = [_state(file.path) for file in files]
     changed = sum(now is not None and now != (file.size, file.mtime) for now, file in zip(state, files, strict=True))
@@ -116,18 +120,6 @@ def _stats(store: Storage, name: str) -> dict[str, Any]:
         "gone": sum(now is None for now in state),
         "changed": changed,
     }
-
-
-def _built(store: Storage) -> Built | None:
-    """What the index on the disk was built from; nothing is built here."""
-    from hoodwink.runs import RunError, read_json
-    from hoodwink.search.engine import Built
-    from hoodwink.search.index import POINTER
-
-    try:
-        return None if store.place is None else Built(**read_json(store.place / POINTER))
-    except (RunError, TypeError):
-        return None
 
 
 def _index(built: Built, fresh: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hoodwink.cli.common import Choice, fraction, share, takes_max_pixels, takes_models, takes_talk
-from hoodwink.cli.search_common import one_model, takes_store
+from hoodwink.cli.search_common import one_model, says_refusals, takes_store
 from hoodwink.cli.talk import DONE, NO, Talk
 from hoodwink.runs import one_line
 
@@ -46,6 +46,7 @@ DEFAULT_OUT = "hoodwink-out"
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
 @takes_models
 @takes_talk
+@says_refusals
 def fool_command(
     picture: str, other: str, store: str, out: str, force: bool, max_pixels: int, choice: Choice, talk: Talk, **asked: Any
 ) -> None:

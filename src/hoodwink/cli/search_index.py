@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hoodwink.cli.common import Choice, takes_models, takes_talk
-from hoodwink.cli.search_common import one_model, open_for, takes_layer, takes_store
+from hoodwink.cli.common import Choice, takes_max_pixels, takes_models, takes_talk
+from hoodwink.cli.search_common import layer_of, one_model, open_for, says_refusals, takes_layer, takes_store
 from hoodwink.cli.shards import asked_shard, own_device
 from hoodwink.cli.talk import INTERRUPTED, Talk
 from hoodwink.runs import one_line
 
 if TYPE_CHECKING:
     from hoodwink.models.embed import Embedder
-    from hoodwink.search.folder import Broken, Plan
+    from hoodwink.search.folder import Broken, Embedded, Plan
     from hoodwink.search.storage import Storage
 
 _SHOWN = 20  # broken files that are named: all would fill the screen
@@ -28,66 +28,73 @@ _BATCH = 32
 @takes_store
 @takes_layer
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, into the same store; auto: as torchrun or SLURM says.")
+@takes_max_pixels
 @takes_models
 @takes_talk
-def index_command(folder: str, store: str, layer: str, shard: str | None, choice: Choice, talk: Talk) -> None:
+@says_refusals
+def index_command(folder: str, store: str, layer: str | None, shard: str | None, max_pixels: int, choice: Choice, talk: Talk) -> None:
     """Bring a store up to date with a folder of pictures and those below it.
 
     Only what is new or changed is embedded. Files that moved keep their embedding, files that are gone leave the store, files that cannot
     be read are named and skipped. Each batch is kept once it is done: interrupted, the same line goes on. Ends with 2 if a file could not
     be read.
     """
+    from hoodwink.search.folder import check_folder, plan
+
     part = asked_shard(shard)
-    _work(store, layer, own_device(choice, shard), talk, lambda kept: _plan(folder, kept, part), last=part is None)
+    check_folder(folder)  # before a store is made
+    whole = part is None
+    _work(store, layer, own_device(choice, shard), talk, lambda kept: plan(folder, kept, shard=part or (1, 1)), max_pixels, last=whole)
 
 
 @click.command("add", epilog="\b\nExample:\n  hoodwink search add cat.png more-photos")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE-OR-FOLDER...")
 @takes_store
 @takes_layer
+@takes_max_pixels
 @takes_models
 @takes_talk
-def add_command(paths: tuple[str, ...], store: str, layer: str, choice: Choice, talk: Talk) -> None:
+@says_refusals
+def add_command(paths: tuple[str, ...], store: str, layer: str | None, max_pixels: int, choice: Choice, talk: Talk) -> None:
     """Add pictures, or folders of them and those below, to a store; nothing leaves it. Ends with 2 if a file could not be read."""
+    from hoodwink.search.folder import plan_files
 
-    def planned(kept: Storage) -> Plan:
-        from hoodwink.search.folder import plan_files
-
-        return plan_files(paths, kept)
-
-    _work(store, layer, choice, talk, planned)
+    _work(store, layer, choice, talk, lambda kept: plan_files(paths, kept), max_pixels)
 
 
-def _plan(folder: str, store: Storage, shard: tuple[int, int] | None) -> Plan:
-    from hoodwink.search.folder import plan
-
-    return plan(folder, store, shard=shard or (1, 1))
-
-
-def _work(where: str, layer: str, choice: Choice, talk: Talk, planned: Callable[[Storage], Plan], *, last: bool = True) -> None:
+def _work(
+    where: str,
+    layer: str | None,
+    choice: Choice,
+    talk: Talk,
+    planned: Callable[[Storage], Plan],
+    max_pixels: int,
+    *,
+    last: bool = True,
+) -> None:
     """Plan, settle, embed, and (last) build the index."""
     from hoodwink.models.embed import as_embedder
     from hoodwink.search.folder import settle
 
     model = one_model(choice, talk)
+    layer = layer_of(where) if layer is None else layer
     embedder = as_embedder(model, layer)
     with closing(open_for(where, model, embedder, layer)) as kept:
         try:
             with talk.busy("looking for what is new"):
-                found = planned(kept)
-                settle(kept, found)
-            added, broken = _embed(kept, found, embedder, talk)
+                found = settle(kept, planned(kept))
+            done = _embed(kept, found, embedder, max_pixels, talk)
             index = _index(kept, where, talk) if last else None
         except KeyboardInterrupt:
             talk.code = INTERRUPTED
             talk.warn(f"interrupted; {one_line(where)} keeps what is done, {len(kept)} pictures; the same line goes on")
             talk.document({"store": where, "pictures": len(kept), "errors": talk.errors, "interrupted": True})
             return
-        _conclude(where, kept, found, added, broken, index, talk)
+        _conclude(where, kept, found, done, index, talk)
 
 
-def _embed(store: Storage, found: Plan, embedder: Embedder, talk: Talk) -> tuple[int, list[Broken]]:
-    """Embed what is new; how many there were, and all files that could not be read."""
+def _embed(store: Storage, found: Plan, embedder: Embedder, max_pixels: int, talk: Talk) -> Embedded:
+    """Embed what is new."""
     import numpy as np
     import torch
 
@@ -103,8 +110,8 @@ def _embed(store: Storage, found: Plan, embedder: Embedder, talk: Talk) -> tuple
 
     with stepping(talk, "picture") as step:
         channels = model.card.picture.channels
-        done = embed_new(store, found, embed, _BATCH, prepare=model.encode, channels=channels, progress=step)
-    return done.added, [*found.broken, *done.broken]
+        limits = {"channels": channels, "max_pixels": max_pixels}
+        return embed_new(store, found, embed, _BATCH, prepare=model.encode, progress=step, **limits)
 
 
 def _index(store: Storage, where: str, talk: Talk) -> dict[str, Any]:
@@ -114,12 +121,18 @@ def _index(store: Storage, where: str, talk: Talk) -> dict[str, Any]:
         return {"how": index.note, "recall": 1.0 if index.built is None else index.built.recall}
 
 
-def _conclude(where: str, store: Storage, found: Plan, added: int, broken: list[Broken], index: dict[str, Any] | None, talk: Talk) -> None:
+def _conclude(where: str, store: Storage, found: Plan, done: Embedded, index: dict[str, Any] | None, talk: Talk) -> None:
     from hoodwink.cli.show import facts, heading
 
+    broken = [*found.broken, *done.broken]
     _complain(broken, talk)
-    groups = {"moved": found.moved, "copied": (*found.copied, *found.twins), "gone": found.gone}
-    counts = {"embedded": added, "same": found.same + len(found.touched), **{name: len(group) for name, group in groups.items()}}
+    counts = {
+        "embedded": done.added,
+        "same": found.same + len(found.touched),
+        "moved": len(found.moved),
+        "copied": len(found.copied) + done.twins,
+        "gone": len(found.gone),
+    }
     talk.show(heading(where, f"{len(store)} pictures"), wrap=False)
     lines = [(name, str(count)) for name, count in counts.items() if count]
     if broken:

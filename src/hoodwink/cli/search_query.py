@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hoodwink.cli.common import Choice, takes_models, takes_talk
-from hoodwink.cli.search_common import one_model, takes_store
+from hoodwink.cli.common import Choice, takes_max_pixels, takes_models, takes_talk
+from hoodwink.cli.search_common import one_model, says_refusals, takes_store
 from hoodwink.cli.talk import Talk
 from hoodwink.runs import one_line
 
@@ -23,21 +24,22 @@ if TYPE_CHECKING:
 @takes_store
 @click.option("--out", metavar="DIR", help="Write a run folder: answers, contact sheet, report, and a claim that hoodwink verify judges.")
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
+@takes_max_pixels
 @takes_models
 @takes_talk
-def query_command(picture: str, count: int, store: str, out: str | None, force: bool, choice: Choice, talk: Talk) -> None:
+@says_refusals
+def query_command(picture: str, count: int, store: str, out: str | None, force: bool, max_pixels: int, choice: Choice, talk: Talk) -> None:
     """Show the pictures of a store that are nearest to PICTURE, by the cosine of their embeddings.
 
     PICTURE is any picture, in the store or not. The network must be the one that the store was made with.
     """
     model = one_model(choice, talk)
     with talk.busy("asking"):
-        from hoodwink.evidence.searched import absolute, ask, keep
+        from hoodwink.evidence.searched import absolute, ask, keep, open_for_model
         from hoodwink.models.embed import as_embedder
-        from hoodwink.search.store import open_store
 
-        with closing(open_store(where := absolute(store), weights_sha256=model.card.weights_sha256)) as kept:
-            found = ask(picture, kept, as_embedder(model, kept.card.layer), model=model, where=where, k=count)
+        with closing(open_for_model(where := absolute(store), model)) as kept:
+            found = ask(picture, kept, as_embedder(model, kept.card.layer), model=model, where=where, k=count, max_pixels=max_pixels)
             words = list(click.get_current_context().obj or ())
             folder = keep(found, kept, out, force=force, arguments=words) if out else None
     _show(found, folder, talk)
@@ -50,6 +52,6 @@ def _show(found: Searched, folder: Path | None, talk: Talk) -> None:
     talk.show(heading(str(found.picture.path), f"nearest of {found.count} pictures in {one_line(found.store)}"), wrap=False)
     rows = [(str(rank), f"{one.cosine:.4f}", one.path) for rank, one in enumerate(found.answers, 1)]
     talk.show(listing("rank", "cosine", "path", rows=rows), wrap=False)
-    gone = sum(not Path(one.path).exists() for one in found.answers)
+    gone = sum(not os.path.exists(one.path) for one in found.answers)
     said = [found.note, *([f"{gone} of the files are gone from disk"] if gone else []), *([f"kept in {folder}"] if folder else [])]
     talk.show(notes(said))

@@ -15,14 +15,13 @@ from hoodwink.evidence.misled_report import render_misled_report
 from hoodwink.evidence.outcome import Outcome, numbers_of, sizes_of, write_pictures
 from hoodwink.evidence.record import first_record
 from hoodwink.evidence.search_report import contact_sheet, make_tile
-from hoodwink.evidence.searched import Searched, ask, claim_of, shared, side_of
+from hoodwink.evidence.searched import Searched, ask, claim_of, open_for_model, shared, side_of
 from hoodwink.models.embed import as_embedder
 from hoodwink.pictures.levels import Levels
 from hoodwink.pictures.read import read_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
 from hoodwink.search.storage import Storage
-from hoodwink.search.store import open_store
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Misled(Outcome):
 
     def save(self, directory: str | Path, *, force: bool = False, arguments: Sequence[str] = ()) -> Path:
         """Write the run folder: record first, pictures, answer sheets, report, manifest last. The answers are those to the file written."""
-        with closing(open_store(self.sought.store, weights_sha256=self.after.model.card.weights_sha256)) as store:
+        with closing(open_for_model(self.sought.store, self.after.model)) as store:
             run = Run.create(directory, record_of(self.before, self.other, self.sought, arguments), force=force)
             for step in self.history:
                 run.event(**asdict(step))
@@ -114,7 +113,9 @@ def keep(run: Run, result: Misled, store: Storage) -> Misled:
     for side, (levels, _) in sides.items():
         run.write(f"answers-{side}.png", encode_png(contact_sheet(levels, tiles[side])))
     shown = {side: levels for side, (levels, _) in sides.items()}
-    run.write("report.html", render_misled_report(run.record, shown, tiles, name=run.directory.resolve().name).encode())
+    run.write(
+        "report.html", render_misled_report(run.record, shown, tiles, name=run.directory.resolve().name).encode(errors="backslashreplace")
+    )
     run.finish()
     return result
 

@@ -15,15 +15,17 @@ from hoodwink.data.fetch import cache_folder
 from hoodwink.evidence.judge import alone
 from hoodwink.evidence.record import first_record
 from hoodwink.evidence.search_report import contact_sheet, make_tile, render_search_report
+from hoodwink.models.card import ModelCard, ModelError
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
-from hoodwink.pictures.read import Picture, picture_from_array, read_picture
+from hoodwink.pictures.read import MAX_PIXELS, Picture, PictureError, picture_from_array, read_picture
 from hoodwink.pictures.write import encode_png
-from hoodwink.runs import Run, sha256_bytes
+from hoodwink.runs import Run, one_line, sha256_bytes
+from hoodwink.search.answers import find_answers
 from hoodwink.search.engine import Index
 from hoodwink.search.exact import CHUNK, Whole, exact, questions
 from hoodwink.search.index import open_index
-from hoodwink.search.storage import LANCE, Floats, Storage
+from hoodwink.search.storage import LANCE, Floats, SearchError, Storage
 from hoodwink.search.store import open_store
 
 NEAREST = 20  # answers, where nothing else is said
@@ -69,7 +71,7 @@ class Searched:
 
         The store is opened again, to count how many of the answers are the nearest of all.
         """
-        with closing(open_store(self.store, weights_sha256=self.model.card.weights_sha256)) as store:
+        with closing(open_for_model(self.store, self.model)) as store:
             return keep(self, store, directory, force=force, arguments=arguments)
 
     def _repr_html_(self) -> str:
@@ -79,36 +81,55 @@ class Searched:
         return f"<table><caption>nearest of {self.count} pictures to {escape(str(self.picture.path or 'array'))}</caption>{rows}</table>"
 
 
-def nearest(picture: str | Path | Picture | object, store: str | Path | Storage, *, model: Model, k: int = NEAREST) -> Searched:
+def open_for_model(where: str | Path, model: Model, layer: str | None = None) -> Storage:
+    """Open a store of a model's embeddings, of a layer if that is said; SearchError where it holds others, or there is none."""
+    return open_store(where, weights_sha256=model.card.weights_sha256, layer=layer, card_sha256=card_sha256(model.card))
+
+
+def card_sha256(card: ModelCard) -> str:
+    """The SHA-256 of what a card says of its network and of what that takes: with the same weights others give other embeddings."""
+    said = card.to_json(brief=True)
+    plain = json.loads(json.dumps([said["network"], said["input"]]), parse_int=float)  # a mean of 0 is one of 0.0
+    return sha256_bytes(json.dumps(plain, sort_keys=True).encode())
+
+
+def nearest(
+    picture: str | Path | Picture | object, store: str | Path | Storage, *, model: Model, k: int = NEAREST, max_pixels: int = MAX_PIXELS
+) -> Searched:
     """Find the pictures of a store that a network takes for the most alike: the k largest cosines between embeddings.
 
     picture: a path, a Picture, or a uint8 array H x W x C; it need not be in the store. store: a folder that `hoodwink search index`
-    made, "lance:DIR", or an open one. The picture is embedded by the original network, alone. Raises SearchError for no store, or one of
-    other weights than the model's, PictureError for what cannot be read.
+    made, "lance:DIR", or an open one. The picture is embedded by the original network, alone. max_pixels: larger pictures are refused.
+    Raises SearchError for no store, an empty one, or one of other embeddings than the model's, PictureError for what cannot be read.
     """
     if isinstance(store, (str, Path)):
         where = absolute(store)
-        opened: Any = closing(open_store(where, weights_sha256=model.card.weights_sha256))
+        opened: Any = closing(open_for_model(where, model))
     else:
         where, opened = absolute(str(getattr(store, "name", store.place))), nullcontext(store)
     with opened as found:
-        return ask(picture, found, as_embedder(model, found.card.layer), model=model, where=where, k=k)
+        return ask(picture, found, as_embedder(model, found.card.layer), model=model, where=where, k=k, max_pixels=max_pixels)
 
 
-def ask(picture: Any, store: Storage, embedder: Embedder, *, model: Model, where: str, k: int) -> Searched:
+def ask(picture: Any, store: Storage, embedder: Embedder, *, model: Model, where: str, k: int, max_pixels: int = MAX_PIXELS) -> Searched:
     """See `nearest`; embedder: the store's, made of the model; where: what a record calls the store."""
-    taken = _picture(picture, model.card.picture.channels)
+    taken = _picture(picture, model.card.picture.channels, max_pixels)
     vector = embed_alone(taken, embedder)
     stamp, count = store.stamp(), len(store)
-    with closing(index_of(store, where)) as index:
-        answers = named(store, *index.query(vector, k))
-        return Searched(taken, answers, k, where, stamp, count, store.card.layer, index.note, model, vector)
+    if not count:
+        raise SearchError(f"{one_line(where)}: a store with pictures was wanted, this has none; hoodwink search index FOLDER adds some")
+    found = find_answers(store, vector, k, _index_place(store, where))
+    answers = named(store, found.ids, found.cosines)
+    return Searched(taken, answers, k, where, stamp, count, store.card.layer, found.note, model, vector)
 
 
 def index_of(store: Storage, where: str, *, say: Callable[[str], None] | None = None) -> Index | Whole:
     """A store's index, up to date; of one at an address on other machines it lies in the cache. where: as `absolute` says it."""
-    place = cache_folder("search") / sha256_bytes(where.encode())[:16] if store.place is None else None
-    return open_index(store, place, say=say)
+    return open_index(store, _index_place(store, where), say=say)
+
+
+def _index_place(store: Storage, where: str) -> Path | None:
+    return cache_folder("search") / sha256_bytes(os.fsencode(where))[:16] if store.place is None else None
 
 
 def claim_of(found: Searched, store: Storage, file: str, *, other: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -148,14 +169,21 @@ def keep(found: Searched, store: Storage, directory: str | Path, *, force: bool 
     tiles = [make_tile(answer.path, answer.sha256) for answer in found.answers]
     run.write("sheet.png", encode_png(contact_sheet(asked.levels, tiles)))
     run.write("answers.json", (json.dumps(run.record["result"], indent=2) + "\n").encode())
-    run.write("report.html", render_search_report(run.record, asked.levels, tiles, name=run.directory.resolve().name).encode())
+    run.write(
+        "report.html",
+        render_search_report(run.record, asked.levels, tiles, name=run.directory.resolve().name).encode(errors="backslashreplace"),
+    )
     run.finish()
     return run.directory
 
 
 def embed_alone(picture: Picture, embedder: Embedder) -> Floats:
-    """A picture's embedding, 1 x D, by the original network in a batch of one."""
-    return alone(embedder.model, embedder.model.encode(picture))[None]
+    """A picture's embedding, 1 x D, by the original network in a batch of one; PictureError where that does not take it."""
+    try:
+        encoded = embedder.model.encode(picture)
+    except ModelError as error:
+        raise PictureError(picture.path or "the array", str(error)) from error
+    return alone(embedder.model, encoded)[None]
 
 
 def named(store: Storage, ids: Any, cosines: Any) -> tuple[Answer, ...]:
@@ -174,9 +202,9 @@ def absolute(where: str | Path) -> str:
     return f"{kind}{place}" if "://" in place else f"{kind}{os.path.abspath(place)}"
 
 
-def _picture(source: Any, channels: int) -> Picture:
+def _picture(source: Any, channels: int, max_pixels: int) -> Picture:
     if isinstance(source, (str, Path)):
-        return read_picture(source, channels=channels)
+        return read_picture(source, channels=channels, max_pixels=max_pixels)
     return source if isinstance(source, Picture) else picture_from_array(source, channels=channels)
 
 

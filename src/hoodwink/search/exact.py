@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hoodwink.search.storage import Floats, Halves, Ids, SearchError, Storage, unit
+from hoodwink.search.storage import Damaged, Floats, Halves, Ids, SearchError, Storage, unit
 
 CHUNK = 4096
 ROWS, IDS = "rows.f16", "ids.npy"
@@ -46,7 +46,7 @@ class Rows:
     """
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        self._stored: Ids = np.load(folder / IDS)
+        self._stored = _read_ids(folder / IDS)
         self._dimension = dimension
         self._file = open(folder / ROWS, "rb", buffering=0)  # noqa: SIM115
         if os.fstat(self._file.fileno()).st_size != 2 * dimension * len(self._stored):
@@ -78,8 +78,11 @@ class Rows:
         self._live[order[~there]] = False
 
     def take(self, ids: Ids) -> Floats:
-        """The unit vectors n x D of ids that are there, in their order."""
-        places = self._order[np.searchsorted(self.ids, ids)]
+        """The unit vectors n x D of ids that are there, in their order; Damaged where one is not."""
+        found = np.searchsorted(self.ids, ids)
+        if len(found) and (found.max() == len(self.ids) or (self.ids[found] != ids).any()):
+            raise Damaged("the index: it finds pictures that it does not know; remove its folder")
+        places = self._order[found]
         late, out = places >= len(self._stored), np.empty((len(places), self._dimension), np.float32)
         if late.any():
             out[late], out[~late] = self._units[places[late] - len(self._stored)], self.take(self._stored[places[~late]])
@@ -119,6 +122,19 @@ class Rows:
             return os.pread(self._file.fileno(), size, at)
         self._file.seek(at)
         return self._file.read(size) or b""
+
+
+def _read_ids(path: Path) -> Ids:
+    """Ids, each once; ValueError where they are none, whatever NumPy makes of a damaged file."""
+    try:
+        ids: Ids = np.load(path)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError("the ids cannot be read") from error
+    if ids.dtype != np.int64 or ids.ndim != 1 or len(np.unique(ids)) != len(ids):
+        raise ValueError("the ids cannot be")
+    return ids
 
 
 def exact(chunks: Iterable[tuple[Ids, Halves]], queries: Floats, k: int) -> tuple[Ids, Floats]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from hoodwink.pictures.levels import Levels
-from hoodwink.pictures.read import SUFFIXES, PictureError, read_picture
+from hoodwink.pictures.read import MAX_PIXELS, SUFFIXES, Picture, read_picture
 from hoodwink.runs import one_line, reason, sha256_file
 from hoodwink.search.ahead import ahead
 from hoodwink.search.storage import File, SearchError, Storage, unit
@@ -20,6 +22,7 @@ from hoodwink.search.storage import File, SearchError, Storage, unit
 Embed = Callable[[list[Any]], Any]
 Prepare = Callable[[Levels], Any]
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 _LEVELS = 1 << 27  # bytes of pictures in a batch, of which three are held: photographs of 12 megapixels come in fours
 _AT_ONCE = 1000  # files in a commit that embeds nothing
 
@@ -38,7 +41,8 @@ class Plan:
 
     same: how many are as the store knows them. new, changed: to be embedded. twins: have the content of one of those. moved: the
     store's path that is gone, and the file that has its content. copied: has the content of a picture that is still there. touched:
-    another time, the same content. gone: the store's paths below the folder that are no longer there. broken: files that cannot be read.
+    another time, the same content. gone: the store's paths below the folder that are no longer there. broken: files, and folders below it,
+    that cannot be read.
     """
 
     folder: Path
@@ -55,10 +59,23 @@ class Plan:
 
 @dataclass(frozen=True)
 class Embedded:
-    """How many pictures came into the store, and which could not be read."""
+    """How many pictures came into the store, how many twins with them, and which could not be had."""
 
     added: int
     broken: tuple[Broken, ...]
+    twins: int = 0
+
+
+_Batch = tuple[list[File], list[Any], list[Broken]]  # files, their pictures, and what could not be read
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Files that are not as the store knows them, what cannot be read, and the paths where nothing is."""
+
+    found: list[File]
+    broken: list[Broken]
+    absent: set[str]
 
 
 def plan(folder: str | Path, store: Storage, *, shard: tuple[int, int] = (1, 1)) -> Plan:
@@ -69,36 +86,104 @@ def plan(folder: str | Path, store: Storage, *, shard: tuple[int, int] = (1, 1))
     Raises SearchError for a folder that is none, or has no pictures.
     """
     folder = Path(os.path.abspath(folder))
-    known, paths = store.known(), _pictures(folder)
-    found, broken, same = _read_all(paths, known)
-    mine = [file for file in found if _owner(file.sha256, shard[1]) == shard[0]]
-    present, below = set(paths), str(folder) + os.sep
-    missing = [file for path, file in known.items() if path not in present and path.startswith(below)]
+    closed: dict[str, str] = {}
+    known, paths = store.known(), list(_walk(str(folder), closed))
+    if not paths and (why := _refusal(folder, closed)):
+        raise SearchError(f"{one_line(folder)}: {why}")
+    seen = _read_all(paths, known)
+    mine = [file for file in seen.found if _owner(file.sha256, shard[1]) == shard[0]]
+    present, below = set(paths) - seen.absent, str(folder) + os.sep
+    hidden = tuple(one + os.sep for one in closed)  # nobody knows what is in there
+    missing = [file for path, file in known.items() if path not in present and path.startswith(below) and not path.startswith(hidden)]
     gone = [file.path for file in missing if _owner(file.sha256, shard[1]) == shard[0]]
     groups = _sort(mine, known)
     left = {source for source, _ in groups.moved}
-    return replace(groups, folder=folder, same=same, gone=tuple(path for path in gone if path not in left), broken=tuple(broken))
+    broken = (*(Broken(one_line(path), why) for path, why in closed.items()), *seen.broken)
+    return replace(
+        groups,
+        folder=folder,
+        same=len(paths) - len(seen.found) - len(seen.broken),
+        gone=tuple(path for path in gone if path not in left),
+        broken=broken,
+    )
 
 
 def plan_files(paths: Sequence[str | Path], store: Storage) -> Plan:
     """The same for files, and folders and those below them, from anywhere: what is not among them is not gone.
 
-    A file is tried whatever its name. Raises SearchError for a folder without pictures.
+    A file is tried whatever its name; a folder without pictures is broken.
     """
-    wanted = list(dict.fromkeys(path for one in paths for path in _files(Path(os.path.abspath(one)))))
-    found, broken, same = _read_all(wanted, known := store.known())
-    return replace(_sort(found, known), same=same, broken=tuple(broken))
+    wanted, broken = dict[str, None](), list[Broken]()
+    for path in (os.path.abspath(one) for one in paths):
+        closed: dict[str, str] = {}
+        found = list(_walk(path, closed)) if os.path.isdir(path) else [path]
+        wanted.update(dict.fromkeys(found))
+        why = None if found else _refusal(path, closed)
+        broken += [Broken(one_line(path), why)] if why else [Broken(one_line(one), said) for one, said in closed.items()]
+    seen = _read_all(list(wanted), known := store.known())
+    return replace(_sort(seen.found, known), same=len(wanted) - len(seen.found) - len(seen.broken), broken=(*broken, *seen.broken))
 
 
-def settle(store: Storage, plan: Plan, *, remove: bool = True) -> None:
-    """Bring a store up to date with what needs no embedding: moved, copied and touched files, and (remove) those that are gone."""
-    moves = [*plan.moved, *((file.path, file) for file in plan.touched)]
-    for at in range(0, len(moves), _AT_ONCE):
-        store.moved(moves[at : at + _AT_ONCE])
-    for at in range(0, len(plan.copied), _AT_ONCE):
-        store.copied(plan.copied[at : at + _AT_ONCE])
-    if remove and plan.gone:
-        store.remove(plan.gone)
+def check_folder(folder: str | Path) -> None:
+    """Raise SearchError for a folder that is none, or has no pictures."""
+    closed: dict[str, str] = {}
+    if next(_walk(os.path.abspath(folder), closed), None) is None and (why := _refusal(os.path.abspath(folder), closed)):
+        raise SearchError(f"{one_line(folder)}: {why}")
+
+
+def settle(store: Storage, plan: Plan, *, remove: bool = True) -> Plan:
+    """Bring a store up to date with what needs no embedding: moved, copied and touched files, and (remove) those that are gone.
+
+    Returns what came of it: a file that the store had no embedding for any more (another process was quicker) is new.
+    Files may have changed names in a chain or a ring. A row whose path another file has now, and whose content is wanted elsewhere, is
+    first put aside, under a path beside its own where no file is. So nothing is overwritten before it is used, and who is stopped on the
+    way leaves rows that the next plan knows as moved.
+    """
+    aside = _put_aside(store, plan)
+    moves, copies = list(plan.moved), list[File]()
+    for file in plan.copied:
+        waiting = aside.get(file.sha256)
+        if waiting:
+            moves.append((waiting.pop(), file))
+        else:
+            copies.append(file)
+    moves += [(file.path, file) for file in plan.touched]
+    missed = [file for some in _in_parts(moves) for file in store.moved(some)]
+    missed += [file for some in _in_parts(copies) for file in store.copied(some)]
+    out = [path for waiting in aside.values() for path in waiting] + list(plan.gone) * remove
+    if out:
+        store.remove(out)
+    lost = {file.path for file in missed}
+    return replace(
+        plan,
+        new=(*plan.new, *missed),
+        moved=tuple(pair for pair in plan.moved if pair[1].path not in lost),
+        copied=tuple(file for file in plan.copied if file.path not in lost),
+        touched=tuple(file for file in plan.touched if file.path not in lost),
+    )
+
+
+def _put_aside(store: Storage, plan: Plan) -> dict[str, list[str]]:
+    """Move the rows that are in the way and still wanted; returns where they are, by content."""
+    wanted = {file.sha256 for file in plan.copied}
+    known = store.known() if wanted else {}
+    targets = [*(file.path for _, file in plan.moved), *(file.path for file in plan.copied)]
+    aside: dict[str, list[str]] = {}
+    pairs = []
+    for path in targets:
+        before = known.get(path)
+        if before is not None and before.sha256 in wanted:
+            place = os.path.join(os.path.dirname(path), f".{secrets.token_hex(16)}.moved")
+            aside.setdefault(before.sha256, []).append(place)
+            pairs.append((path, replace(before, path=place)))
+    for some in _in_parts(pairs):
+        store.moved(some)
+    return aside
+
+
+def _in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for at in range(0, len(items), _AT_ONCE):
+        yield items[at : at + _AT_ONCE]
 
 
 def embed_new(
@@ -109,17 +194,41 @@ def embed_new(
     *,
     prepare: Prepare | None = None,
     channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Embedded:
     """Embed a plan's new and changed pictures; each batch is committed before the next, so that an interrupted run goes on where it was.
 
-    embed: takes a list of pictures (uint8, H x W x C, of different sizes), or of what `prepare` makes of each, and returns n x D. The
-    next batch is read and prepared in a thread meanwhile. batch: pictures at once, fewer of large ones. progress: called with the pictures
-    that are done and all. Raises SearchError for embeddings of another shape.
+    embed: takes a list of pictures (uint8, H x W x C, of different sizes), or of what `prepare` makes of each, and returns n x D; what
+    `prepare` refuses with a ValueError is broken. The next batch is read and prepared in a thread meanwhile. batch: pictures at once, fewer
+    of large ones. progress: called with the pictures that are done and all. What the store knows of a broken file's path goes, if it is of
+    another content. Raises SearchError for embeddings of another shape.
     """
-    todo, added, broken = [*plan.new, *plan.changed], 0, list[Broken]()
-    with closing(ahead(_batches(todo, batch, channels, prepare))) as batches:
-        for files, pictures, unread in batches:
+
+    def read(files: Sequence[File]) -> Iterator[_Batch]:
+        return _batches(files, batch, partial(read_picture, channels=channels, max_pixels=max_pixels), prepare)
+
+    todo = [*plan.new, *plan.changed]
+    added, broken = _embed(store, read(todo), embed, lambda done: progress(done, len(todo)) if progress else None)
+    late = [file for some in _in_parts(plan.twins) for file in store.copied(some)]
+    failed = {one.path for one in broken}
+    first = {file.sha256: file.path for file in todo if file.path in failed}
+    broken += [Broken(file.path, f"has the content of {first[file.sha256]}, which is broken") for file in late if file.sha256 in first]
+    more, unread = _embed(store, read([file for file in late if file.sha256 not in first]), embed)  # the first one was changed meanwhile
+    broken += unread
+    if broken:
+        content, known = {file.path: file.sha256 for file in (*todo, *plan.twins)}, store.known()
+        store.remove([one.path for one in broken if one.path in known and known[one.path].sha256 != content[one.path]])
+    return Embedded(added + more, tuple(broken), len(plan.twins) - len(late))
+
+
+def _embed(
+    store: Storage, batches: Iterator[_Batch], embed: Embed, told: Callable[[int], None] = lambda done: None
+) -> tuple[int, list[Broken]]:
+    """Embed batches, each in a commit; how many there were, and what could not be had."""
+    added, broken = 0, list[Broken]()
+    with closing(ahead(batches)) as ready:
+        for files, pictures, unread in ready:
             broken += unread
             vectors = np.asarray(embed(pictures)) if files else np.empty((0, store.card.dimension))
             if vectors.shape != (len(files), store.card.dimension):
@@ -131,71 +240,55 @@ def embed_new(
             store.add([file for file, fine in zip(files, good, strict=True) if fine], vectors[good])
             broken += [Broken(file.path, "its embedding is zero or not finite") for file, fine in zip(files, good, strict=True) if not fine]
             added += int(good.sum())
-            if progress:
-                progress(added + len(broken), len(todo))
-    for at in range(0, len(plan.twins), _AT_ONCE):
-        store.copied(plan.twins[at : at + _AT_ONCE])
-    return Embedded(added, (*broken, *_as_broken(todo, plan.twins, broken)))
+            told(added + len(broken))
+    return added, broken
 
 
-def _as_broken(todo: Sequence[File], twins: Sequence[File], broken: Sequence[Broken]) -> Iterator[Broken]:
-    """The twins of files that could not be had."""
-    failed = {one.path for one in broken}
-    first = {file.sha256: file.path for file in todo if file.path in failed}
-    for twin in twins:
-        if twin.sha256 in first:
-            yield Broken(twin.path, f"has the content of {first[twin.sha256]}, which is broken")
-
-
-def _pictures(folder: Path) -> list[str]:
-    paths = list(_walk(folder))
-    if not paths:
-        raise SearchError(
-            f"{one_line(folder)}: a folder with pictures was wanted, in this no file ends in {', '.join(SUFFIXES)}; name another"
-        )
-    return paths
-
-
-def _files(path: Path) -> Iterator[str]:
-    if not path.is_dir():
-        yield str(path)
-        return
-    yield from _pictures(path)
-
-
-def _walk(folder: Path | str) -> Iterator[str]:
-    """The pictures in a folder and below it, by name."""
+def _walk(folder: str, closed: dict[str, str]) -> Iterator[str]:
+    """The pictures in a folder and below it, by name; folders that cannot be read come into `closed`, and why."""
     try:
         with os.scandir(folder) as entries:
             shown = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
-        raise SearchError(
-            f"{one_line(folder)}: a folder with pictures was wanted, this cannot be read: {reason(error)}; name another"
-        ) from error
+        closed[folder] = reason(error)
+        return
     for entry in shown:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif entry.name.lower().endswith(SUFFIXES) and not entry.is_dir():
+            yield from _walk(entry.path, closed)
+        elif entry.name.lower().endswith(SUFFIXES) and not os.path.isdir(entry.path):
             yield entry.path
 
 
-def _read_all(paths: Sequence[str], known: dict[str, File]) -> tuple[list[File], list[Broken], int]:
-    """The files that are not as the store knows them, those that cannot be read, and how many are the same."""
-    found, broken, same = list[File](), list[Broken](), 0
+def _refusal(folder: str | Path, closed: dict[str, str]) -> str | None:
+    """Why a folder without pictures is not taken; None where folders in it are closed, for they may hold some."""
+    if str(folder) in closed:
+        return f"a folder with pictures was wanted, this cannot be read: {closed[str(folder)]}; name another"
+    if closed:
+        return None
+    suffixes = ", ".join(SUFFIXES)
+    return (
+        f"a folder with pictures was wanted, in this no file ends in {suffixes}; name another, or type hoodwink search remove "
+        f"{one_line(folder)} where a store is to forget those that were in it"
+    )
+
+
+def _read_all(paths: Sequence[str], known: dict[str, File]) -> _Seen:
+    """Look at files, and read those that are not as the store knows them."""
+    seen = _Seen([], [], set())
     for path in paths:
         try:
             path.encode()
             size, mtime = _state(path)
             before = known.get(path)
-            if before is not None and (before.size, before.mtime) == (size, mtime):
-                same += 1
-            else:
-                found.append(File(path, size, mtime, sha256_file(path)))
+            if before is None or (before.size, before.mtime) != (size, mtime):
+                seen.found.append(File(path, size, mtime, sha256_file(path)))
         except OSError as error:
-            broken.append(Broken(one_line(path), reason(error)))
+            seen.broken.append(Broken(one_line(path), reason(error)))
+            if isinstance(error, FileNotFoundError):  # a link to nothing
+                seen.absent.add(path)
         except UnicodeEncodeError:
-            broken.append(Broken(one_line(path), "its name is not UTF-8: rename it"))
-    return found, broken, same
+            seen.broken.append(Broken(one_line(path), "its name is not UTF-8: rename it"))
+    return seen
 
 
 def _sort(found: Sequence[File], known: dict[str, File]) -> Plan:
@@ -204,7 +297,7 @@ def _sort(found: Sequence[File], known: dict[str, File]) -> Plan:
     for path, file in known.items():
         holders.setdefault(file.sha256, []).append(path)
     # A path that is gone gives its row to one file.
-    free = {digest: [path for path in holders[digest] if not os.path.lexists(path)] for digest in
+    free = {digest: [path for path in holders[digest] if _is_gone(path)] for digest in
             {file.sha256 for file in found} & holders.keys()}  # fmt: skip
     out: dict[str, list[Any]] = {name: [] for name in ("new", "changed", "twins", "moved", "copied", "touched")}
     first: set[str] = set()
@@ -224,23 +317,22 @@ def _sort(found: Sequence[File], known: dict[str, File]) -> Plan:
     return Plan(Path(), 0, **{name: tuple(files) for name, files in out.items()}, gone=(), broken=())
 
 
-def _batches(
-    files: Sequence[File], batch: int, channels: int, prepare: Prepare | None
-) -> Iterator[tuple[list[File], list[Any], list[Broken]]]:
+def _batches(files: Sequence[File], batch: int, read: Callable[[str], Picture], prepare: Prepare | None) -> Iterator[_Batch]:
     """Files as they are read now, their pictures, and those that cannot be read."""
     held, pictures, broken = list[File](), list[Any](), list[Broken]()
     for file in files:
         try:
             size, mtime = _state(file.path)  # before it is read: what changes then is read again the next time
-            picture = read_picture(file.path, channels=channels)
-        except PictureError as error:
+            picture = read(file.path)
+            ready = prepare(picture.levels) if prepare else picture.levels
+        except ValueError as error:  # a PictureError, or a picture that does not fit the model
             broken.append(Broken(file.path, one_line(error)))
             continue
         except OSError as error:
             broken.append(Broken(file.path, reason(error)))
             continue
         held.append(File(file.path, size, mtime, picture.sha256))
-        pictures.append(prepare(picture.levels) if prepare else picture.levels)
+        pictures.append(ready)
         if len(held) >= batch or sum(one.nbytes for one in pictures) >= _LEVELS:
             yield held, pictures, broken
             held, pictures, broken = [], [], []
@@ -251,6 +343,15 @@ def _batches(
 def _state(path: str) -> tuple[int, int]:
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns
+
+
+def _is_gone(path: str) -> bool:
+    """Whether nothing is at a path; of one in a closed folder nobody knows."""
+    try:
+        _state(path)
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return False
 
 
 def _owner(digest: str, count: int) -> int:

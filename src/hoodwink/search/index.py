@@ -5,23 +5,24 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hoodwink.runs import one_line, write_json
+from hoodwink.runs import one_line, reason, write_json
 from hoodwink.search.engine import WANTED, Built, Index, measure
 from hoodwink.search.exact import IDS, ROWS, Rows, Whole, widened
 from hoodwink.search.storage import Halves, Ids, SearchError, Storage
 
-__all__ = ["IDS", "POINTER", "ROWS", "VECTORS", "Built", "Index", "open_index"]
+__all__ = ["IDS", "POINTER", "ROWS", "VECTORS", "Built", "Index", "open_index", "read_pointer"]
 LARGE = 100_000  # pictures; from here on some cells are searched, not every picture
 KEPT = (128, 320)  # principal components in the cells, tried in this order, then all: the fewer, the less is read, held and computed
 POINTER, VECTORS = "index.json", "vectors.faiss"
@@ -30,6 +31,7 @@ _SHARE = 0.02  # of the pictures may come and go before the index on the disk is
 _HELD = 32 << 20  # bytes of the embeddings that came since, in float32: comparing a question with so many takes a millisecond or two
 _TURNS = 5  # another process may make an index meanwhile, and remove the one before
 _DAY = 86400 * 10**9  # nanoseconds
+_TYPES: dict[Any, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 
 Say = Callable[[str], None]
 
@@ -37,18 +39,18 @@ Say = Callable[[str], None]
 def open_index(store: Storage, place: str | Path | None = None, *, say: Say | None = None) -> Index | Whole:
     """The index of a store, up to date: the one on the disk, with what came and went since in memory if that is little; else built anew.
 
-    place: the folder that it lies in, the store's own if None. say: is told what takes time. Without FAISS every embedding is read for
-    each question, and `note` says so. Raises SearchError where it cannot be written.
+    place: the folder that it lies in, the store's own if None. say: is told what takes time. Without FAISS, and where the index cannot be
+    written, every embedding is read for each question, and `note` says so.
     """
     faiss = _faiss()
     if faiss is None:
         return Whole(store, "faiss is not installed (pip install 'hoodwink[search]')")
     if place is None and store.place is None:
-        raise SearchError("index: a folder on this machine was wanted, the store is on none: name one for the index")
+        raise SearchError("index: a folder on this machine was wanted, the store is on none: give `place`")
     place = Path(place or store.place or "")
     stamp = store.stamp()
     for _ in range(_TURNS):
-        begun, known = time.time_ns(), _pointer(place)
+        begun, known = time.time_ns(), read_pointer(place)
         old = _open(faiss, place, known, store.card.dimension)
         if old is not None and (old.built.stamp == stamp or _followed(faiss, old, store)):
             return old
@@ -57,9 +59,8 @@ def open_index(store: Storage, place: str | Path | None = None, *, say: Say | No
                 built = _build(faiss, store, place, old, stamp, say or (lambda text: None))
             except (OSError, RuntimeError) as error:  # FAISS raises the second
                 if old is None or (place / old.built.folder).exists():
-                    raise SearchError(
-                        f"{one_line(place)}: the index cannot be written: {one_line(error)}; make room, or name another folder for it"
-                    ) from error
+                    why = reason(error) if isinstance(error, OSError) else one_line(error)
+                    return Whole(store, f"the index cannot be written to {one_line(place)}: {why}")
                 continue
         _clean(place, built.folder, known.folder if known is not None else "", begun)
         found = _open(faiss, place, built, store.card.dimension)
@@ -93,12 +94,18 @@ def _faiss() -> Any:
         return None
 
 
-def _pointer(place: Path) -> Built | None:
-    """Which index counts; None where there is none."""
+def read_pointer(place: Path) -> Built | None:
+    """Which index counts; None where there is none, or what says so is damaged."""
     try:
-        return Built(**json.loads((place / POINTER).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        built = Built(**json.loads((place / POINTER).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    values = [(getattr(built, one.name), _TYPES[one.type]) for one in fields(Built)]
+    sound = all(isinstance(value, kinds) and not isinstance(value, bool) for value, kinds in values)
+    sound = sound and all(isinstance(value, str) or 0 <= value < 2**62 for value, _ in values)
+    if not sound or built.kind not in ("flat", "cells") or not re.fullmatch("index-[0-9a-f]{16}", built.folder):
+        return None
+    return built if built.kind == "flat" or built.probes else None
 
 
 def _open(faiss: Any, place: Path, built: Built | None, dimension: int) -> Index | None:

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
@@ -28,6 +28,7 @@ from hoodwink.search.storage import (
     check_card,
     new_card,
     pick_vectors,
+    read_card,
     unit_halves,
 )
 
@@ -77,6 +78,7 @@ class LanceStore:
         weights_sha256: str | None = None,
         dimension: int | None = None,
         layer: str | None = None,
+        card_sha256: str | None = None,
     ) -> LanceStore:
         """Open the store "lance:DIR", or make it if model, weights_sha256 and dimension are all given.
 
@@ -85,16 +87,11 @@ class LanceStore:
         """
         name, address = str(where), str(where).removeprefix(LANCE)
         place = None if "://" in address else Path(address)
-        asked = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer}
+        asked = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer, "card_sha256": card_sha256}
         table = _open(name, address, place, asked)
-        said = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        if not {field.name for field in fields(StoreCard)} <= said.keys():
-            raise SearchError(f"{one_line(name)}: a store was wanted, this table does not say whose embeddings it holds; name another")
-        found: dict[str, Any] = {
-            field.name: (int if field.name in ("dimension", "format") else str)(said[field.name]) for field in fields(StoreCard)
-        }
+        found = read_card(name, {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()})
         check_card(name, found, asked)
-        return cls(table, name, place, StoreCard(**found))
+        return cls(table, name, place, found)
 
     @_plainly
     def add(self, files: Sequence[File], vectors: Any) -> None:
@@ -104,16 +101,17 @@ class LanceStore:
             self._put(files, halves)
 
     @_plainly
-    def moved(self, pairs: Sequence[tuple[str, File]]) -> None:
+    def moved(self, pairs: Sequence[tuple[str, File]]) -> list[File]:
         """See `Storage`; the id is another, and a crash in between leaves both paths."""
         known = self._files_of("path", [source for source, _ in pairs])
         held = {file.path: file.sha256 for file in known.values()}
         good = [(source, file) for source, file in pairs if held.get(source) == file.sha256]
-        self.copied([file for _, file in good])
+        missed = self.copied([file for _, file in good])
         self.remove(list({source for source, _ in good} - {file.path for _, file in good}))
+        return [*missed, *(file for source, file in pairs if held.get(source) != file.sha256)]
 
     @_plainly
-    def copied(self, files: Sequence[File]) -> None:
+    def copied(self, files: Sequence[File]) -> list[File]:
         """See `Storage`."""
         found: dict[str, Halves] = {}
         for batch in self._of(["sha256", "vector"], "sha256", [file.sha256 for file in files]):
@@ -121,6 +119,7 @@ class LanceStore:
         there = [file for file in files if file.sha256 in found]
         if there:
             self._put(there, np.stack([found[file.sha256] for file in there]))
+        return [file for file in files if file.sha256 not in found]
 
     @_plainly
     def remove(self, paths: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ class SearchError(ValueError):
     """A store or an index that cannot be had as asked; the message is one line."""
 
 
+class Damaged(SearchError):
+    """What lies on the disk contradicts itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A picture's file as it was when it was read: size in bytes, mtime in nanoseconds, SHA-256 of its bytes."""
@@ -36,13 +40,17 @@ class File:
 
 @dataclass(frozen=True)
 class StoreCard:
-    """Whose embeddings a store holds: the model's name, the SHA-256 of its weights, the layer ("": the model's own), their dimension."""
+    """Whose embeddings a store holds: the model's name, the SHA-256 of its weights, the layer ("": the model's own), their dimension.
+
+    card_sha256: of what the model's card says of its network and of what that takes; "" where it is not known, as in older stores.
+    """
 
     model: str
     weights_sha256: str
     dimension: int
     layer: str = ""
     format: int = FORMAT
+    card_sha256: str = ""
 
 
 class Storage(Protocol):
@@ -54,11 +62,14 @@ class Storage(Protocol):
     def add(self, files: Sequence[File], vectors: Any) -> None:
         """Keep embeddings N x D of N files, all or none; what was kept of these paths goes. They become unit vectors in float16."""
 
-    def moved(self, pairs: Sequence[tuple[str, File]]) -> None:
-        """Each file takes the row of an old path with the same content; the old path may be its own: then its size and time are new."""
+    def moved(self, pairs: Sequence[tuple[str, File]]) -> list[File]:
+        """Each file takes the row of an old path with the same content; the old path may be its own: then its size and time are new.
 
-    def copied(self, files: Sequence[File]) -> None:
-        """Each file gets the embedding of another with the same content; one whose content is not there is left alone."""
+        Returns the files whose old path is not there with that content; they are left alone.
+        """
+
+    def copied(self, files: Sequence[File]) -> list[File]:
+        """Each file gets the embedding of another with the same content; returns those whose content is not there, left alone."""
 
     def remove(self, paths: Sequence[str]) -> int:
         """Forget paths; returns how many were there."""
@@ -104,19 +115,48 @@ def new_card(where: str | Path, asked: Mapping[str, Any], there: bool) -> StoreC
     return None
 
 
-def check_card(where: str | Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def read_card(where: str | Path, said: Mapping[str, Any]) -> StoreCard:
+    """The card from the texts that a store keeps of itself; SearchError where one is missing or cannot be."""
+    if not {one.name for one in fields(StoreCard)} - {"card_sha256"} <= said.keys():
+        raise SearchError(f"{one_line(where)}: a store was wanted, this does not say whose embeddings it holds; name another")
+    given = {one.name: str(said[one.name]) for one in fields(StoreCard) if one.name in said}
+    for name in ("dimension", "format"):
+        if not given[name].isdecimal() or int(given[name]) < 1:
+            raise damaged(where, f"its {name} is {one_line(given[name])}")
+    return StoreCard(**given | {"dimension": int(given["dimension"]), "format": int(given["format"])})  # type: ignore[arg-type]
+
+
+def damaged(where: str | Path, what: str) -> SearchError:
+    """What to say of a store that cannot be read."""
+    return SearchError(f"{one_line(where)}: cannot be read: {what}; put back a copy, or index into another folder")
+
+
+def check_card(where: str | Path, found: StoreCard, asked: Mapping[str, Any]) -> None:
     """Raise SearchError where a store is of a newer format, or holds other embeddings than asked for; None asks for nothing."""
-    if found["format"] > FORMAT:
+    if found.format > FORMAT:
         raise SearchError(
-            f"{one_line(where)}: a store of format {FORMAT} was wanted, this is of {found['format']}, from a newer Hoodwink: install that one"
+            f"{one_line(where)}: a store of format {FORMAT} was wanted, this is of {found.format}, from a newer Hoodwink: install that one"
         )
     for name, value in asked.items():
-        if value is not None and value != found[name]:
-            said = name.replace("_sha256", "").replace("_", " ")
-            raise SearchError(
-                f"{one_line(where)}: embeddings of {said} {one_line(value)} were wanted, this store holds those of {one_line(found[name])}; "
-                f"ask with model {one_line(found['model'])}, or name another folder"
-            )
+        held = getattr(found, name)
+        unknown = name == "card_sha256" and not (value and held)
+        if name != "model" and value not in (None, held) and not unknown:  # a model's name is a label
+            raise SearchError(f"{one_line(where)}: {_mismatch(name, value, found)}, or name another folder")
+
+
+def _mismatch(name: str, value: Any, found: StoreCard) -> str:
+    if name == "card_sha256":
+        return (
+            "embeddings of the network and preprocessing of this model's card were wanted, this store holds those of others with the same "
+            "weights; give the network, size, resize, filter, mean and std that it was made with"
+        )
+    if name == "layer":
+        wanted, held = (f"layer {one_line(layer)}" if layer else "the last layer" for layer in (value, found.layer))
+        way = f"type --layer {one_line(found.layer)}" if found.layer else "leave --layer out"
+        return f"embeddings of {wanted} were wanted, this store holds those of {held}; {way}"
+    said = name.replace("_sha256", "")
+    held = one_line(getattr(found, name))
+    return f"embeddings of {said} {one_line(value)} were wanted, this store holds those of {held}; ask with model {one_line(found.model)}"
 
 
 def unit_halves(files: Sequence[File], vectors: Any, dimension: int) -> Halves:

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from hoodwink.search.storage import (
     Storage,
     StoreCard,
     check_card,
+    damaged,
     new_card,
     pick_vectors,
+    read_card,
     unit_halves,
 )
 
@@ -52,9 +54,11 @@ def open_store(
     weights_sha256: str | None = None,
     dimension: int | None = None,
     layer: str | None = None,
+    card_sha256: str | None = None,
 ) -> Storage:
     """Open the store in a folder, or the LanceDB one of "lance:DIR"; the arguments are those of `Store.open`."""
     asked: dict[str, Any] = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer}
+    asked["card_sha256"] = card_sha256
     if str(where).startswith(LANCE):
         from hoodwink.search.lance import LanceStore
 
@@ -83,32 +87,32 @@ class Store:
         weights_sha256: str | None = None,
         dimension: int | None = None,
         layer: str | None = None,
+        card_sha256: str | None = None,
     ) -> Store:
         """Open a folder's store, or make it if model, weights_sha256 and dimension are all given.
 
-        Raises SearchError for a store of other embeddings than asked, of a newer format, for none, and for a file that is no store.
+        One that cannot be written is opened for reading. Raises SearchError for a store of other embeddings than asked, of a newer
+        format, for none, and for a file that is no store.
         """
-        folder = Path(folder)
-        asked = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer}
-        card = new_card(folder, asked, (folder / DATABASE).is_file())
+        folder, database = Path(folder), Path(folder) / DATABASE
+        asked = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer, "card_sha256": card_sha256}
+        card = new_card(folder, asked, database.is_file())
         try:
             if card is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(folder / DATABASE, timeout=WAIT, isolation_level=None)
+            connection, said = _connect(database, card)
         except OSError as error:
             raise SearchError(f"{one_line(folder)}: no store can be had there: {reason(error)}; name another folder") from error
         except sqlite3.Error as error:
-            raise SearchError(f"{one_line(folder)}: no store can be had there: {one_line(error)}; name another folder") from error
+            what = "a store that can be written was wanted" if _unwritable(error) else "a store was wanted, this is none"
+            raise SearchError(f"{one_line(database)}: {what}: {one_line(error)}; name another folder") from error
         try:
-            found = _begin(connection, card)
+            found = read_card(database, said)
             check_card(folder, found, asked)
-        except sqlite3.Error as error:
-            connection.close()
-            raise SearchError(f"{one_line(folder / DATABASE)}: a store was wanted, this is none: {one_line(error)}") from error
         except BaseException:
             connection.close()
             raise
-        return cls(connection, folder, StoreCard(**found))
+        return cls(connection, folder, found)
 
     def add(self, files: Sequence[File], vectors: Any) -> None:
         """See `Storage`."""
@@ -118,17 +122,21 @@ class Store:
                 for file, vector in zip(files, halves, strict=True):
                     _put(cursor, file, vector.tobytes())
 
-    def moved(self, pairs: Sequence[tuple[str, File]]) -> None:
+    def moved(self, pairs: Sequence[tuple[str, File]]) -> list[File]:
         """See `Storage`; the id stays."""
+        missed = list[File]()
         with self._write() as cursor:
             for source, file in pairs:
                 row = cursor.execute("SELECT id FROM pictures WHERE path = ? AND sha256 = ?", (source, file.sha256)).fetchone()
-                if row is not None:
-                    cursor.execute("DELETE FROM pictures WHERE path = ? AND id != ?", (file.path, *row))
-                    values = (file.path, file.size, file.mtime, *row)
-                    cursor.execute("UPDATE pictures SET path = ?, size = ?, mtime = ? WHERE id = ?", values)
+                if row is None:
+                    missed.append(file)
+                    continue
+                cursor.execute("DELETE FROM pictures WHERE path = ? AND id != ?", (file.path, *row))
+                values = (file.path, file.size, file.mtime, *row)
+                cursor.execute("UPDATE pictures SET path = ?, size = ?, mtime = ? WHERE id = ?", values)
+        return missed
 
-    def copied(self, files: Sequence[File]) -> None:
+    def copied(self, files: Sequence[File]) -> list[File]:
         """See `Storage`."""
         with self._write() as cursor:
             # All are read before one is written: two files may have changed names.
@@ -137,6 +145,7 @@ class Store:
             for file, row in found:
                 if row is not None:
                     _put(cursor, file, row[0])
+        return [file for file, row in found if row is None]
 
     def remove(self, paths: Sequence[str]) -> int:
         """See `Storage`."""
@@ -177,7 +186,10 @@ class Store:
 
     def stamp(self) -> str:
         """See `Storage`."""
-        return str(next(self._ask("SELECT value FROM meta WHERE name = 'stamp'"))[0])
+        row = next(self._ask("SELECT value FROM meta WHERE name = 'stamp'"), None)
+        if row is None:
+            raise damaged(self._name, "it has no stamp")
+        return str(row[0])
 
     def close(self) -> None:
         """See `Storage`."""
@@ -186,8 +198,11 @@ class Store:
     def __len__(self) -> int:
         return int(next(self._ask("SELECT count(*) FROM pictures"))[0])
 
-    def _joined(self, blobs: Iterable[bytes]) -> Halves:
-        return np.frombuffer(b"".join(blobs), np.float16).reshape(-1, self.card.dimension)
+    def _joined(self, blobs: Iterable[Any]) -> Halves:
+        kept = list(blobs)
+        if not all(isinstance(blob, bytes) and len(blob) == 2 * self.card.dimension for blob in kept):
+            raise damaged(self._name, f"an embedding has not the {self.card.dimension} numbers that all have")
+        return np.frombuffer(b"".join(kept), np.float16).reshape(-1, self.card.dimension)
 
     def _of(self, query: str, ids: Iterable[int]) -> Iterator[Any]:
         asked = [int(one) for one in ids]
@@ -199,7 +214,7 @@ class Store:
         try:
             yield from self._connection.execute(query, values)
         except sqlite3.Error as error:
-            raise SearchError(f"{self._name}: cannot be read: {one_line(error)}; put back a copy, or index into another folder") from error
+            raise damaged(self._name, one_line(error)) from error
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Cursor]:
@@ -214,8 +229,32 @@ class Store:
             raise SearchError(f"{self._name}: cannot be written: {one_line(error)}; what was committed before is kept") from error
 
 
+def _connect(database: Path, card: StoreCard | None) -> tuple[sqlite3.Connection, dict[str, Any]]:
+    """Open the file, make its tables if it is new, and say what it says of itself; one that cannot be written is opened for reading."""
+    connection = sqlite3.connect(database, timeout=WAIT, isolation_level=None)
+    try:
+        return connection, _begin(connection, card)
+    except BaseException as error:
+        connection.close()
+        if card is not None or not isinstance(error, sqlite3.Error) or not _unwritable(error):
+            raise
+    # Even who reads keeps a file beside a store, for the log of changes; where no log lies there, none is needed.
+    log = database.with_name(f"{database.name}-wal")
+    still = "" if log.is_file() and log.stat().st_size else "&immutable=1"
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro{still}", timeout=WAIT, isolation_level=None, uri=True)
+    try:
+        return connection, _meta(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _unwritable(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
+
+
 def _begin(connection: sqlite3.Connection, card: StoreCard | None) -> dict[str, Any]:
-    """Set the connection up, make the tables of a new store, and return the card's fields."""
+    """Set the connection up, make the tables of a new store, and return what it says of itself."""
     connection.execute("PRAGMA synchronous = FULL")
     if card is not None and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         connection.execute(f"PRAGMA page_size = {_PAGE}")
@@ -225,10 +264,7 @@ def _begin(connection: sqlite3.Connection, card: StoreCard | None) -> dict[str, 
                 cursor.execute(statement)
             values = [*asdict(card).items(), ("stamp", _new_stamp())]
             cursor.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in values])
-    found = _meta(connection)
-    if not {field.name for field in fields(StoreCard)} <= found.keys():
-        raise sqlite3.DatabaseError("it does not say whose embeddings it holds")
-    return {field.name: (int if field.name in ("dimension", "format") else str)(found[field.name]) for field in fields(StoreCard)}
+    return _meta(connection)
 
 
 @contextmanager
