@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import hoodwink as hw
+from hoodwink.models.card import ModelError
 from hoodwink.models.sample import sample_pictures
 
 from .conftest import COLOURS, Run
@@ -71,6 +72,55 @@ def test_a_changed_sheet_does_not_hold(run: Run, folders: Path) -> None:
     assert "samples.png is not in the folder" in run("verify", "samples").stdout
 
 
+def test_a_changed_picture_does_not_hold(run: Run, folders: Path) -> None:
+    run("sample", folders / "digits-gan", "-n", "10", "--out", "samples")
+    first, second = Path("samples/pictures/01.png"), Path("samples/pictures/02.png")
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    result = run("verify", "samples")
+    assert result.exit_code == 1 and "another picture, pictures/01.png: by up to" in result.stdout
+    Image.fromarray(np.zeros((9, 8), np.uint8)).save(first)
+    assert "another picture, pictures/01.png: one of the network fills 8 x 8 pixels" in run("verify", "samples").stdout
+    first.unlink()
+    result = run("verify", "samples")
+    assert result.exit_code == 2 and "pictures/01.png is not in the folder" in result.stdout
+    first.write_bytes(kept)
+    assert run("verify", "samples").exit_code == 0
+
+
+def test_a_claim_of_the_sheet_alone_is_judged_by_the_sheet(run: Run, folders: Path) -> None:
+    run("sample", folders / "digits-gan", "--out", "samples")
+    record = json.loads(Path("samples/run.json").read_text())
+    assert record["claims"][0]["values"].pop("pictures") == "pictures"
+    Path("samples/run.json").write_text(json.dumps(record))
+    Path("samples/pictures/01.png").unlink()
+    assert run("verify", "samples").exit_code == 0
+
+
+def test_an_interrupted_sample_is_said(run: Run, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*rest: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hoodwink.evidence.sampled.encode_png", interrupted)
+        result = run("sample", folders / "digits-gan")
+    assert result.exit_code == 130 and "interrupted; the same line with --force begins anew" in result.stderr
+    assert run("sample", folders / "digits-gan", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize("ask", ["audit", "attack", "fool"])
+def test_in_python_a_network_of_another_task_is_refused_too(ask: str, folders: Path) -> None:
+    pictures = np.zeros((2, 8, 8, 1), np.uint8)
+    model = hw.load_model(folders / "digits-vae")
+    with pytest.raises(ModelError, match="a network to classify was wanted, this one is to reconstruct; hoodwink model join"):
+        if ask == "audit":
+            hw.audit(model, pictures, [0, 1], eps=0.1)
+        elif ask == "attack":
+            hw.attack("pgd", model, pictures, [0, 1], eps=0.1)
+        else:
+            hw.fool(pictures[0], target="3", model=model)
+
+
 @pytest.mark.parametrize("count", ["0", '"many"', "null"])
 def test_a_claim_changed_by_hand_is_said(run: Run, folders: Path, count: str) -> None:
     run("sample", folders / "digits-gan", "--out", "samples")
@@ -126,7 +176,13 @@ def test_joining_spares_what_is_there(run: Run, folders: Path) -> None:
             "to classify was wanted, this one is to reconstruct; hoodwink model join puts",
         ),
         (("model", "join", "digits-mlp", "digits-mlp"), "a network to reconstruct was wanted, this one is to classify"),
-        (("audit", "digits-gan", "digits", "--eps", "0.1"), "digits-gan takes noise, not pictures"),
+        (("audit", "digits-gan", "digits", "--eps", "0.1"), "to classify was wanted, this one is to generate; hoodwink sample takes it"),
+        (("audit", "digits-vae", "digits", "--eps", "0.1"), "to classify was wanted, this one is to reconstruct"),
+        (("audit", "digits-mlp", "digits", "--eps", "0.1", "--transfer", "digits-vae"), "to classify was wanted"),
+        (("attack", "pgd", "x.png", "--eps", "0.1", "--model", "digits-vae"), "to classify was wanted, this one is to reconstruct"),
+        (("fool", "x.png", "--as", "3", "--model", "digits-vae"), "to classify was wanted, this one is to reconstruct"),
+        (("grade", ".", "--as", "3", "--model", "digits-vae"), "to classify was wanted, this one is to reconstruct"),
+        (("sample", "digits-gan", "-n", "100001"), "at most 100000 pictures were wanted, not 100001"),
         (("sample", "digits-gan", "--out", "digits-gan", "--force"), "the model of this run lies there"),
         (("audit", "digits-mlp", "digits", "--eps", "0.1", "--out", "digits-mlp", "--force"), "the model of this run lies there"),
         (("fool", "x.png", "--untargeted", "--model", "digits-mlp", "--out", "digits-mlp", "--force"), "the model of this run lies there"),

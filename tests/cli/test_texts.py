@@ -30,7 +30,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_training_on_texts_says_what_to_do_next(run: Run) -> None:
     result = run("train", "names-lstm", *NAMES, "--out", "names")
-    assert result.exit_code == 0 and "type hoodwink audit names made-names --changes 1" in result.stderr
+    assert result.exit_code == 0 and "type hoodwink audit names made-names:test --changes 1" in result.stderr
     result = run("train", "text-generator", *WRITER, "--out", "writer")
     assert "perplexity on the test set" in result.stdout and "type hoodwink sample writer" in result.stderr
 

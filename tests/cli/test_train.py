@@ -39,6 +39,69 @@ def test_after_an_interruption_it_is_said_how_to_go_on(run: Any, tmp_path: Path,
     assert result.exit_code == 130 and f"interrupted; {said}" in result.stderr.replace("\n", " ")
 
 
+def test_an_older_run_is_not_gone_on_with(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*rest: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    line = ("train", "digits-mlp", "--epochs", "1", "--out", str(tmp_path / "run"))
+    assert run(*line).exit_code == 0
+    monkeypatch.setattr("hoodwink.training.run.gather", interrupted)
+    for words in (line, (*line, "--seed", "1")):  # finished, and of other settings
+        result = run(*words, "--force")
+        assert result.exit_code == 130 and "interrupted; the same line goes on" in result.stderr
+    (tmp_path / "run" / "manifest.json").unlink()
+    assert f"hoodwink train --resume {tmp_path / 'run'} goes on" in run(*line, "--force").stderr.replace("\n", " ")
+    assert "the same line goes on" in run(*line, "--force", "--seed", "1").stderr
+
+
+def test_options_that_would_be_without_effect_beside_resume_are_refused(run: Any, tmp_path: Path) -> None:
+    folder = str(tmp_path / "run")
+    assert run("train", "digits-mlp", "--epochs", "1", "--out", folder).exit_code == 0
+    for more, said in (
+        (("--out", str(tmp_path / "other")), "leave out --out and --force"),
+        (("--force",), "leave out --out and --force"),
+        (("--tensorboard",), "leave out --tensorboard"),
+        (("--set", "rate=1"), "leave the settings out, or train anew with --out DIR"),
+    ):
+        result = run("train", "--resume", folder, *more)
+        assert result.exit_code == 2 and said in result.stderr, result.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("cifar-transfer",), "some 4 minutes on"),
+        (("cifar-transfer", "--epochs", "300"), "some 4 minutes on"),
+        (("cifar-transfer", "--set", "subset=0"), ""),
+        (("cifar-transfer", "--set", "backbone=timm:resnet18"), ""),
+        (("cifar-transfer", "--set", "data=mine"), ""),
+        (("mnist-cnn", "--epochs", "20"), "some 1 minutes on"),
+    ],
+)
+def test_what_is_foretold(run: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str) -> None:
+    def interrupted(*rest: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hoodwink.training.run.gather", interrupted)
+    result = run("train", *words)
+    assert (said in result.stderr) if said else ("minutes" not in result.stderr)
+
+
+def test_of_a_folder_the_test_pictures_are_audited_next(run: Any, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    for folder in ("train/a", "train/b", "test/a", "test/b"):
+        (tmp_path / "mine" / folder).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 99 if folder.endswith("a") else 9, np.uint8)).save(tmp_path / "mine" / folder / "x.png")
+    words = ("train", "digits-mlp", "--set", "data=mine", "--set", "inputs=192", "--set", "validation=0", "--epochs", "1", "--out", "m")
+    said = run(*words).stderr
+    line = said.partition("type hoodwink ")[2].split()
+    assert line == ["audit", "m", "mine:test", "--eps", "2/255", "--limit", "100"]
+    assert run(*line, "--sentinels", "0").exit_code == 0
+
+
 def test_training_on_features_by_the_command_line(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOODWINK_CACHE", str(tmp_path / "cache"))
     body, folder = str(tmp_path / "body"), str(tmp_path / "run")

@@ -289,7 +289,8 @@ def _pictures(work: Work) -> Levels | list[Levels]:
 
 
 def check_inputs(model: Model, pictures: Pictures, labels: Labels | Sequence[int] | None) -> tuple[Pictures, Labels, tuple[str, ...]]:
-    """The pictures and labels in the house's form, and what was done to them."""
+    """The pictures and labels in the house's form, and what was done to them; ModelError for a network without classes."""
+    model.card.need("classify")
     if isinstance(pictures, Tensor):
         pictures = pictures.cpu().numpy()
     if not len(pictures):

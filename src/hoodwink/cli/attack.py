@@ -84,7 +84,7 @@ def attack_command(
     with talk.busy("looking"):
         from hoodwink.auditing.attacked import attack, find_attack
     row, given = find_attack(name), asked.pop("given")
-    models = choice.load(talk)
+    models = choice.classifiers(talk)
     if len(models) > 1:
         raise click.UsageError(f"one network was wanted, not {len(models)}; give --model once")
     found = _read(sources, limit, models[0], talk)

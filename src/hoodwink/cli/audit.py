@@ -137,7 +137,7 @@ def audit_command(
     part = asked_shard(shard)
     settings = _settings(asked, part)
     ending = wanted(asked, force or resume)
-    model = own_device(choice, shard).load(talk)[0]
+    model = own_device(choice, shard).classifiers(talk)[0]
     _ = model.card.picture  # says what it takes where it takes texts
     task = _task(model, _data(data, limit, model, talk), part, Path(out), talk)
     _check_baseline(ending, task, settings)
@@ -255,7 +255,7 @@ def _help(asked: dict[str, Any], task: _Task, limit: int | None, device: str, ta
 
 
 def _other(spec: str, model: Model, device: str, talk: Talk) -> Model:
-    found = Choice((spec,), device=device).load(talk)[0]
+    found = Choice((spec,), device=device).classifiers(talk)[0]
     if len(found.classes) != len(model.classes):
         raise click.UsageError(f"--transfer {spec}: a network of {len(model.classes)} classes was wanted, this has {len(found.classes)}")
     return found

@@ -39,7 +39,7 @@ def audit_texts_of(task: Task, choice: Choice, talk: Talk) -> None:
     from hoodwink.cli.train import stepping
     from hoodwink.data.texts import load_texts
 
-    model = choice.load(talk)[0]
+    model = choice.classifiers(talk)[0]
     _ = model.card.reader  # says what it takes where it takes pictures
     with fetching(talk, task.data) as (tell, _progress):
         data = load_texts(task.data, limit=task.limit, tell=tell)

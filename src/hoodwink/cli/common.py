@@ -65,6 +65,13 @@ class Choice:
                 torch.set_num_threads(self.threads)
             return [_load(spec, self.device, fields, talk) for spec, fields in wanted]
 
+    def classifiers(self, talk: Talk) -> list[Model]:
+        """The same for a verb that asks for classes; ModelError for a network of another task says which verb takes it."""
+        models = self.load(talk)
+        for model in models:
+            model.card.need("classify")
+        return models
+
 
 def _absolute(spec: str) -> str:
     return os.path.abspath(spec) if spec != DEFAULT_MODEL and os.path.exists(spec) else spec

@@ -117,7 +117,7 @@ def fool_command(
     found = all_pictures(photos or (str(packaged_cat()),), talk)
     if found and places.is_picture_name(Path(out)):
         places.check_picture(Path(out), found, force)
-    models = choice.load(talk) if found else []
+    models = choice.classifiers(talk) if found else []
     _check(asked, models)
     job = _Job(Path(out), models, asked, max_pixels, force, resume, talk)
     try:

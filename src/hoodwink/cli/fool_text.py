@@ -43,7 +43,7 @@ def fool_texts(task: Task, choice: Choice, talk: Talk) -> None:
     from hoodwink.cli.places import numbered
     from hoodwink.rewording import fool_text_into
 
-    models = choice.load(talk)
+    models = choice.classifiers(talk)
     if len(models) > 1:
         raise click.UsageError(f"a text is fooled for one network at a time, {len(models)} are named; type one --model")
     model = models[0]

@@ -47,7 +47,7 @@ def grade_command(
     for file in filter(None, (csv_file, html_file)):
         _check_free(Path(file), force)
     pairs = _pairs(files)
-    models = choice.load(talk)
+    models = choice.classifiers(talk)
     if len(models) > 1:
         raise click.UsageError(f"one network was wanted, not {len(models)}; give --model once")
     from hoodwink.evidence.grade import grade, to_csv, to_html

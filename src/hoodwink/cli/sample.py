@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from hoodwink.cli.common import _MACHINE, Choice, takes_talk
-from hoodwink.cli.talk import Talk
+from hoodwink.cli.talk import INTERRUPTED, Talk
 from hoodwink.runs import one_line
 
 if TYPE_CHECKING:
@@ -63,10 +63,14 @@ def sample_command(
     network = Choice((model,), device=device, threads=threads).load(talk)[0]
     writes = network.card.input.kind == "text"
     _refuse(_OF_PICTURES if writes else _OF_TEXTS, "pictures" if writes else "texts", network.card.name)
-    if writes:
-        _write(network, count or TEXTS, temperature, seed, start, longest, talk)
-    else:
-        _make(network, count or PICTURES, seed, out, force, talk)
+    try:
+        if writes:
+            _write(network, count or TEXTS, temperature, seed, start, longest, talk)
+        else:
+            _make(network, count or PICTURES, seed, out, force, talk)
+    except KeyboardInterrupt:
+        talk.code = INTERRUPTED
+        talk.warn(f"interrupted; the same line {'' if writes else 'with --force '}begins anew")
 
 
 def _refuse(options: tuple[str, ...], what: str, name: str) -> None:

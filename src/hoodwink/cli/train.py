@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from hoodwink.cli.common import pairs, takes_talk
 from hoodwink.cli.talk import INTERRUPTED, Talk
@@ -24,6 +26,7 @@ _SCORES = {
     "squared_error": "a mean squared error",
     "nats": "a bound in nats a picture",
 }
+_TIMED = ("backbone", "data", "subset")  # settings of another value take another time
 DEFAULT_OUT = "hoodwink-train"  # as training.run has it, which --help must not import
 
 
@@ -59,6 +62,8 @@ def train_command(recipe: str | None, out: str, force: bool, resume: str | None,
     if asked["threads"] is not None:
         torch.set_num_threads(asked["threads"])
     chosen = _chosen(recipe, resume, asked)
+    if resume is not None:
+        _refuse(resume, force, asked["tensorboard"])
     folder = resume or out
     _foretell(chosen, talk)
     with _watching(chosen, talk) as watch:
@@ -75,8 +80,9 @@ def train_command(recipe: str | None, out: str, force: bool, resume: str | None,
             )
         except KeyboardInterrupt:
             talk.code = INTERRUPTED
-            begun = (Path(folder) / RECORD).is_file()
-            talk.warn(f"interrupted; {f'hoodwink train --resume {one_line(folder)}' if begun else 'the same line'} goes on")
+            talk.warn(
+                f"interrupted; {f'hoodwink train --resume {one_line(folder)}' if _begun(Path(folder), chosen) else 'the same line'} goes on"
+            )
             return
     _conclude(run, chosen, talk)
 
@@ -126,13 +132,30 @@ def _chosen(recipe: str | None, resume: str | None, asked: dict[str, Any]) -> Re
     return find_recipe(recipe).changed({**asked["settings"], **given})
 
 
+def _refuse(resume: str, force: bool, tensorboard: bool) -> None:
+    """Options that would be without effect beside --resume."""
+    if click.get_current_context().get_parameter_source("out") is ParameterSource.COMMANDLINE or force:
+        raise click.UsageError("--resume goes on with a run in its own folder; leave out --out and --force, or train anew without --resume")
+    if tensorboard and Run.open(resume).finished:
+        raise click.UsageError("this run is finished, and nothing is left to be drawn; leave out --tensorboard, or train anew with it")
+
+
+def _begun(folder: Path, recipe: Recipe) -> bool:
+    """Whether a folder holds a run of this very recipe that is to be gone on with, not one that was there before."""
+    if not (folder / RECORD).is_file():
+        return False
+    run = Run.open(folder)
+    return not run.finished and run.record.get("settings") == json.loads(json.dumps(recipe.to_json()))
+
+
 def _foretell(recipe: Recipe, talk: Talk) -> None:
     """What to expect, before it starts."""
     from hoodwink.training.recipes import MEASURED, RECIPES
 
     known = RECIPES.get(recipe.name)
-    if known is not None and known.minutes:
-        minutes = known.minutes * recipe.epochs / known.epochs
+    if known is not None and known.minutes and all(getattr(recipe, name) == getattr(known, name) for name in _TIMED):
+        # What takes time where there is a backbone are its features, not the epochs.
+        minutes = known.minutes if recipe.backbone else known.minutes * recipe.epochs / known.epochs
         same = {**recipe.to_json(), "seed": 0} == {**known.to_json(), "seed": 0}
         score = f", to {_SCORES[recipe.measure]} of {known.score:.3g} on the test set" if same and recipe.measure else ""
         talk.say(f"{recipe.name}: some {minutes:.2g} minutes on {MEASURED}{score}")
@@ -203,5 +226,5 @@ def _next(run: Run, recipe: Recipe) -> str:
         return f"hoodwink sample {folder}"
     if recipe.task == "reconstruct":
         return f"hoodwink model join {folder} CLASSIFIER --out joined, with a classifier of the same pictures"
-    data = f"{recipe.data}:test-once" if recipe.reading.once else recipe.data
+    data = one_line(f"{recipe.data}:test{'-once' * recipe.reading.once}")
     return f"hoodwink audit {folder} {data} " + ("--changes 1" if recipe.reading.unit else "--eps 2/255 --limit 100")
