@@ -108,10 +108,15 @@ def _curves(answers: Mapping[str, Answer]) -> Figure:
             curve(left, range(1, len(answer.series("loss")[0]) + 1), answer.series("loss"), line, colour)
             right.bar(line, answer.mean(ERROR), color=COLOURS[colour], yerr=answer.spread(ERROR))
         for line in ("source", "dense-64"):
-            reference(right, answers[line].mean(COMPONENTS), f"{answers[line].settings['code']} principal components")
+            error, said = answers[line].mean(COMPONENTS), f"{answers[line].settings['code']} principal components"
+            reference(right, error, said)
+            right.text(len(answers) - 0.5, error, said, ha="right", va="bottom", fontsize=8)
+        right.margins(y=0.1)
         left.set_yscale("log")
+        left.yaxis.set_minor_formatter("{x:g}")
+        left.yaxis.set_major_formatter("{x:g}")
         name(left, "epoch", "mean squared error, training")
-        name(right, "", "mean squared error, test")
+        name(right, "", "mean squared error, test", legend=False)
         right.tick_params(axis="x", labelrotation=20)
     return Figure("errors", "Error by epoch on the training pictures, and on the test pictures at the end.", figure.png)
 

@@ -182,6 +182,8 @@ def _bars(answers: Mapping[str, Answer]) -> Figure:
 
 
 def _times(answers: Mapping[str, Answer]) -> Figure:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     with page(1, 2, width=10) as figure:
         for colour, (line, answer) in enumerate(answers.items()):
             ranks = answer.mean_series("by rank")
@@ -194,8 +196,9 @@ def _times(answers: Mapping[str, Answer]) -> Figure:
         figure.panels[0].set_ylim(0, 1)
         figure.panels[0].set_xticks(range(0, NEAREST + 1, 5))
         figure.panels[1].set_yscale("log")
+        figure.panels[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         figure.panels[1].yaxis.set_major_formatter("{x:g}")
-        figure.panels[1].yaxis.set_minor_formatter("{x:g}")
+        figure.panels[1].yaxis.set_minor_locator(NullLocator())
         figure.panels[1].set_xscale("log")
         largest = max(answers.values(), key=lambda answer: answer.mean("pictures"))
         figure.panels[1].set_xticks(_sizes(largest, "index"), [f"{size:,}" for size in _sizes(largest, "index")])
