@@ -337,7 +337,7 @@ def test_a_store_that_cannot_be_written_is_read(tmp_path: Path, filled: Callable
         index = open_index(store)
         assert len(index.query(vectors, 2)[0]) == 5
         index.close()
-    with pytest.raises(SearchError, match="a store that can be written was wanted: attempt to write a readonly database; name another"):
+    with pytest.raises(SearchError, match="this cannot be opened and written: attempt to write a readonly database; name another"):
         Store.open(tmp_path / "a #?", **asked)
 
 

@@ -104,8 +104,8 @@ class Store:
         except OSError as error:
             raise SearchError(f"{one_line(folder)}: no store can be had there: {reason(error)}; name another folder") from error
         except sqlite3.Error as error:
-            what = "a store that can be written was wanted" if _unwritable(error) else "a store was wanted, this is none"
-            raise SearchError(f"{one_line(database)}: {what}: {one_line(error)}; name another folder") from error
+            what = "this cannot be opened and written" if _unwritable(error) else "this is none"
+            raise SearchError(f"{one_line(database)}: a store was wanted, {what}: {one_line(error)}; name another folder") from error
         try:
             found = read_card(database, said)
             check_card(folder, found, asked)
