@@ -45,13 +45,16 @@ class Material:
 def parted(recipe: Recipe, labels: Tensor, classes: int, *, seed: int | None) -> tuple[Tensor, Tensor | None]:
     """The indices of the examples that are learned, and of those held out of the training split, if any.
 
-    labels: of all; seed: of the order in which they are held out, None for the last ones in file order. RecipeError.
+    labels: of all; seed: of the order in which they are held out, None for the last ones in file order, if that is not the order of the
+    classes, as it is in a folder: the last ones would be of one class. RecipeError.
     """
     if recipe.validation >= len(labels):
         raise RecipeError(
             f"validation: fewer than {len(labels)} examples, all of {recipe.data}:train, were wanted, not {recipe.validation}; "
             f"type --set validation={len(labels) // 5}"
         )
+    if recipe.validation and seed is None and bool((labels[1:] >= labels[:-1]).all()):
+        seed = 0
     learned, held = split(len(labels), len(labels) - recipe.validation, recipe.validation, seed=seed)
     if recipe.subset:
         try:
