@@ -243,6 +243,15 @@ def test_what_an_index_of_cells_missed_is_not_claimed(
     assert check.status == FAILS and "0 of 5 answers are the nearest, 3 are wanted" in check.why
 
 
+def test_a_file_as_it_was_that_is_not_read_here_cannot_be_checked(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: Any, **asked: Any) -> Any:
+        raise PictureError("asked.png", "larger than is read")
+
+    monkeypatch.setattr(search_claims, "read_picture", refused)
+    found = judge()
+    assert found.status == UNKNOWN and "larger than is read" in found.why
+
+
 def test_another_file(judge: Judge, run: Path) -> None:
     draw(run / "asked.png", made(99))
     check = judge()

@@ -114,13 +114,13 @@ def test_a_little_change_writes_nothing(store: Store, cells: None, tmp_path: Pat
 def test_the_nearest_may_all_be_gone(store: Store, cells: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexes, "_SHARE", 0.9)
     draw = np.random.default_rng(0)
-    near, far = draw.standard_normal((600, 8)) * 0.01 + 1, draw.standard_normal((400, 8))
+    near, far = draw.standard_normal((600, 8)) * 0.01 + 1, draw.standard_normal((600, 8))
     store.add(files(600, "near"), near)
-    store.add(files(400, "far"), far)
+    store.add(files(600, "far"), far)
     open_index(store).close()
     store.remove([file.path for file in files(600, "near")])
     with closing(open_index(store)) as index:
-        assert isinstance(index, Index) and index.built is not None and index.built.count == 1000
+        assert isinstance(index, Index) and index.built is not None and index.built.count == 1200
         assert np.isin(index.query(near[:5], 20)[0], store.ids()).all()
         right(index, store, near[:5], 200, 400)
 

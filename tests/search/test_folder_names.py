@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import sha256_bytes, sha256_file
 from hoodwink.search import folder as folders
-from hoodwink.search.folder import embed_new, plan, settle
+from hoodwink.search.folder import embed_new, is_aside, plan, plan_files, settle
 from hoodwink.search.storage import Storage
 from hoodwink.search.store import Store, open_store
 
@@ -93,6 +93,24 @@ def test_any_names_may_have_changed_and_whatever_was_interrupted_in_lance(order:
     pytest.importorskip("lancedb", reason="lancedb is not installed (pip install 'hoodwink[lance]')")
     with tempfile.TemporaryDirectory() as folder:
         walk_through_names(f"lance:{folder}/store", Path(folder, "photos"), order[:7], commits)
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3, 4])
+def test_rows_that_were_put_aside_go_when_the_files_are_added_again(kept: Storage, photos: Path, commits: int) -> None:
+    shutil.copy(photos / "a.png", photos / "b.png")
+    keep_up(kept, photos)
+    contents = [(photos / name).read_bytes() for name in ("c.PNG", "d.png", "a.png")]
+    for name, data in zip(("a.png", "b.png", "c.PNG"), contents, strict=True):
+        (photos / name).write_bytes(data)
+        os.utime(photos / name, ns=(7, 7))
+    files = sorted(photos.glob("*.[pP]*"))
+    with suppress(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folders, "_AT_ONCE", 1)
+        interrupt(patch, kept, commits)
+        settle(kept, plan_files(files, kept))
+    embed_new(kept, settle(kept, plan_files(files, kept)), embed)
+    assert not any(is_aside(path) for path in kept.known())
+    assert greys(kept) == {"a.png": 30, "b.png": 40, "c.PNG": 10, "d.png": 40, "e.png": 50}
 
 
 def test_what_the_store_cannot_serve_any_more_is_embedded(kept: Storage, photos: Path, reopen: Callable[..., Storage]) -> None:

@@ -221,6 +221,31 @@ def test_cells_are_brought_up_to_date_without_being_made_again(one: Store, fille
     assert ask(one).built.trained == 1750
 
 
+def test_a_store_that_has_shrunk_to_few_is_compared_whole(one: Store, filled: Callable[..., Any], ask: Ask, cells: None) -> None:
+    queries = filled(one, 504)[:3]
+    assert ask(one).built.kind == "cells"
+    one.remove([f"/p{at:06d}.png" for at in range(500, 504)])
+    assert ask(one).built.kind == "cells" and len(one) == 500
+    one.remove(["/p000499.png"])
+    found = ask(one)
+    assert found.built.kind == "flat"
+    agree(found, one, queries, 3)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_damaged_cells_are_made_anew_though_much_has_changed(
+    one: Store, filled: Callable[..., Any], ask: Ask, cells: None, share: float
+) -> None:
+    filled(one, 1000)
+    assert one.place is not None
+    path = one.place / ask(one).built.folder / VECTORS
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data)) :] = bytes(len(data) - int(share * len(data)))
+    path.write_bytes(data)
+    queries = filled(one, 50, seed=5, name="q")[:3]
+    agree(ask(one), one, queries, 1)
+
+
 def test_a_store_made_anew_in_the_same_folder(tmp_path: Path, filled: Callable[..., Any], ask: Ask) -> None:
     for seed in (0, 1):
         for path in tmp_path.glob("search.db*"):

@@ -379,3 +379,21 @@ def test_rows_go_on_while_another_writes(store: Storage, reopen: Open, filled: C
     filled(other, 10, name="q")
     found += [one for some, _ in reading for one in some.tolist()]
     assert ids <= set(found) and len(set(found)) == len(found)
+
+
+def test_a_store_whose_log_needs_a_folder_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {"model": "m", "weights_sha256": "ab", "dimension": 16}
+    Store.open(tmp_path, **asked).close()
+
+    def refused(*given: Any) -> Any:
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorname = "SQLITE_CANTOPEN"
+        raise error
+
+    monkeypatch.setattr(stores, "_connect", refused)
+    with pytest.raises(
+        SearchError, match=r"search.db: cannot be read: its log of changes \(search.db-wal\) asks for a folder that can be written"
+    ):
+        Store.open(tmp_path)
+    with pytest.raises(SearchError, match="a store was wanted, this cannot be opened and written"):
+        Store.open(tmp_path, **asked)

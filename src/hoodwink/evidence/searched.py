@@ -24,6 +24,7 @@ from hoodwink.runs import Run, one_line, sha256_bytes
 from hoodwink.search.answers import find_answers
 from hoodwink.search.engine import Index
 from hoodwink.search.exact import CHUNK, Whole, exact, questions
+from hoodwink.search.folder import is_aside
 from hoodwink.search.index import open_index
 from hoodwink.search.storage import LANCE, Floats, SearchError, Storage
 from hoodwink.search.store import open_store
@@ -187,12 +188,12 @@ def embed_alone(picture: Picture, embedder: Embedder) -> Floats:
 
 
 def named(store: Storage, ids: Any, cosines: Any) -> tuple[Answer, ...]:
-    """The answers to one question, ids and cosines 1 x k; one that went meanwhile is left out."""
+    """The answers to one question, ids and cosines 1 x k; one that went meanwhile is left out, or has no file now."""
     files = store.files(ids[0])
     return tuple(
         Answer(files[one].path, files[one].sha256, cosine)
         for one, cosine in zip(ids[0].tolist(), cosines[0].tolist(), strict=True)
-        if one in files
+        if one in files and not is_aside(files[one].path)
     )
 
 

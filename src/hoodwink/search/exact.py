@@ -132,7 +132,7 @@ def _read_ids(path: Path) -> Ids:
         raise
     except Exception as error:
         raise ValueError("the ids cannot be read") from error
-    if ids.dtype != np.int64 or ids.ndim != 1 or len(np.unique(ids)) != len(ids):
+    if ids.dtype != np.int64 or ids.ndim != 1 or (np.diff(np.sort(ids, kind="stable")) == 0).any():
         raise ValueError("the ids cannot be")
     return ids
 

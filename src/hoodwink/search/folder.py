@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -24,6 +25,7 @@ Prepare = Callable[[Levels], Any]
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 _LEVELS = 1 << 27  # bytes of pictures in a batch, of which three are held: photographs of 12 megapixels come in fours
+_ASIDE = re.compile(r"\.[0-9a-f]{32}\.moved")
 _AT_ONCE = 1000  # files in a commit that embeds nothing
 
 
@@ -42,7 +44,7 @@ class Plan:
     same: how many are as the store knows them. new, changed: to be embedded. twins: have the content of one of those. moved: the
     store's path that is gone, and the file that has its content. copied: has the content of a picture that is still there. touched:
     another time, the same content. gone: the store's paths below the folder that are no longer there. broken: files, and folders below it,
-    that cannot be read.
+    that cannot be read. before: what the store has under the paths of moved and copied files.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Plan:
     touched: tuple[File, ...]
     gone: tuple[str, ...]
     broken: tuple[Broken, ...]
+    before: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,14 @@ def plan_files(paths: Sequence[str | Path], store: Storage) -> Plan:
         why = None if found else _refusal(path, closed)
         broken += [Broken(one_line(path), why)] if why else [Broken(one_line(one), said) for one, said in closed.items()]
     seen = _read_all(list(wanted), known := store.known())
-    return replace(_sort(seen.found, known), same=len(wanted) - len(seen.found) - len(seen.broken), broken=(*broken, *seen.broken))
+    groups = _sort(seen.found, known)
+    folders, left = {os.path.dirname(path) for path in wanted}, {source for source, _ in groups.moved}
+    return replace(
+        groups,
+        same=len(wanted) - len(seen.found) - len(seen.broken),
+        gone=tuple(path for path in known if is_aside(path) and os.path.dirname(path) in folders and path not in left),
+        broken=(*broken, *seen.broken),
+    )
 
 
 def check_folder(folder: str | Path) -> None:
@@ -166,19 +176,21 @@ def settle(store: Storage, plan: Plan, *, remove: bool = True) -> Plan:
 def _put_aside(store: Storage, plan: Plan) -> dict[str, list[str]]:
     """Move the rows that are in the way and still wanted; returns where they are, by content."""
     wanted = {file.sha256 for file in plan.copied}
-    known = store.known() if wanted else {}
-    targets = [*(file.path for _, file in plan.moved), *(file.path for file in plan.copied)]
     aside: dict[str, list[str]] = {}
     pairs = []
-    for path in targets:
-        before = known.get(path)
-        if before is not None and before.sha256 in wanted:
-            place = os.path.join(os.path.dirname(path), f".{secrets.token_hex(16)}.moved")
+    for before in plan.before:
+        if before.sha256 in wanted:
+            place = os.path.join(os.path.dirname(before.path), f".{secrets.token_hex(16)}.moved")
             aside.setdefault(before.sha256, []).append(place)
-            pairs.append((path, replace(before, path=place)))
+            pairs.append((before.path, replace(before, path=place)))
     for some in _in_parts(pairs):
         store.moved(some)
     return aside
+
+
+def is_aside(path: str) -> bool:
+    """Whether a row was put aside by `settle`, and stayed there because that was stopped."""
+    return _ASIDE.fullmatch(os.path.basename(path)) is not None
 
 
 def _in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -255,7 +267,7 @@ def _walk(folder: str, closed: dict[str, str]) -> Iterator[str]:
     for entry in shown:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, closed)
-        elif entry.name.lower().endswith(SUFFIXES) and not os.path.isdir(entry.path):
+        elif entry.name.lower().endswith(SUFFIXES) and not (entry.is_symlink() and os.path.isdir(entry.path)):
             yield entry.path
 
 
@@ -314,7 +326,9 @@ def _sort(found: Sequence[File], known: dict[str, File]) -> Plan:
         else:
             first.add(file.sha256)
             out["new" if before is None else "changed"].append(file)
-    return Plan(Path(), 0, **{name: tuple(files) for name, files in out.items()}, gone=(), broken=())
+    targets = [file.path for file in (*(file for _, file in out["moved"]), *out["copied"])]
+    covered = tuple(known[path] for path in targets if path in known)
+    return Plan(Path(), 0, **{name: tuple(files) for name, files in out.items()}, gone=(), broken=(), before=covered)
 
 
 def _batches(files: Sequence[File], batch: int, read: Callable[[str], Picture], prepare: Prepare | None) -> Iterator[_Batch]:

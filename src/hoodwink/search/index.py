@@ -20,7 +20,7 @@ import numpy as np
 from hoodwink.runs import one_line, reason, write_json
 from hoodwink.search.engine import WANTED, Built, Index, measure
 from hoodwink.search.exact import IDS, ROWS, Rows, Whole, widened
-from hoodwink.search.storage import Halves, Ids, SearchError, Storage
+from hoodwink.search.storage import Damaged, Halves, Ids, SearchError, Storage
 
 __all__ = ["IDS", "POINTER", "ROWS", "VECTORS", "Built", "Index", "open_index", "read_pointer"]
 LARGE = 100_000  # pictures; from here on some cells are searched, not every picture
@@ -73,6 +73,8 @@ def _followed(faiss: Any, old: Index, store: Storage) -> bool:
     """Whether so little came and went since that an index can hold it in memory; it does then. Nothing is written."""
     before, now = old.rows.ids, store.ids()
     gone, came = _others(before, now), _others(now, before)
+    if old.built.kind == "cells" and len(now) < LARGE:
+        return False  # a verdict asks that every picture was compared
     if len(gone) + len(came) > _SHARE * len(before) or 4 * store.card.dimension * len(came) > _HELD:
         return False
     old.change(faiss, gone, *store.rows_of(came))  # what went meanwhile is not among them
@@ -168,9 +170,10 @@ def _filled(faiss: Any, blank: Built, rows: Rows, old: Index | None, place: Path
     if old is not None and old.built.kind == "cells" and old.built.trained / 2 <= blank.count <= 1.5 * old.built.trained:
         say("index: bringing it up to date")
         built = replace(old.built, stamp=blank.stamp, folder=blank.folder, count=blank.count)
-        index = Index(built, rows, _updated(faiss, place / old.built.folder / VECTORS, old.rows.ids, rows))
-        index.tune(faiss, *measured)
-        return index
+        with suppress(Damaged, RuntimeError):  # the second is FAISS's, of a file that is none; else there are new cells
+            index = Index(built, rows, _updated(faiss, place / old.built.folder / VECTORS, old.rows.ids, rows))
+            index.tune(faiss, *measured)
+            return index
     for kept in sorted({min(one, blank.dimension) for one in (*KEPT, blank.dimension)}):
         built = replace(blank, kind="cells", kept=kept, cells=round(4 * blank.count**0.5), trained=blank.count)
         say(f"index: making {built.cells} cells of {blank.count} pictures in {kept} components")

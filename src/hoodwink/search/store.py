@@ -104,6 +104,11 @@ class Store:
         except OSError as error:
             raise SearchError(f"{one_line(folder)}: no store can be had there: {reason(error)}; name another folder") from error
         except sqlite3.Error as error:
+            if card is None and _unwritable(error):
+                raise SearchError(
+                    f"{one_line(database)}: cannot be read: its log of changes ({DATABASE}-wal) asks for a folder that can be written; "
+                    "copy the folder, or open it once where it can be written"
+                ) from error
             what = "this cannot be opened and written" if _unwritable(error) else "this is none"
             raise SearchError(f"{one_line(database)}: a store was wanted, {what}: {one_line(error)}; name another folder") from error
         try:
