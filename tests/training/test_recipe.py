@@ -23,7 +23,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     # settings without effect
     ("digits-gan", {"rounds": 3}, "rounds: of a training with the loss 'adversarial' it can only be 5, not 3"),
     ("digits-vae", {"rounds": 3}, "rounds: of a training with the loss 'elbo' it can only be 5, not 3"),
-    ("digits-gan", {"keep": "best"}, "keep: of a training with the loss 'adversarial' it can only be 'last', not 'best'"),
     ("digits-gan", {"norms": "false"}, "norms: of convolutions, .* type --set norms=true"),
     ("mnist-dcgan", {"dropout": 0.5}, "dropout: of linear layers, .* type --set dropout=0"),
     ("digits-vae", {"patience": 3}, "patience: examples held out .* type --set validation=N, or --set patience=0"),
@@ -55,3 +54,20 @@ def test_what_cannot_be_is_refused(recipe: str, settings: dict[str, Any], messag
 )
 def test_what_has_an_effect_is_taken(recipe: str, settings: dict[str, Any]) -> None:
     find_recipe(recipe).changed(settings)
+
+
+def test_whole_numbers_stand_for_others() -> None:
+    recipe = find_recipe("digits-mlp").changed({"dropout": 0, "rate": 1})
+    assert recipe.arguments["dropout"] == 0.0 and isinstance(recipe.rate, float)
+
+
+@pytest.mark.parametrize(("name", "value"), [("bias_rate", "0"), ("bias_rate", "-5"), ("rate", "inf"), ("rate", "nan"), ("least", "-1")])
+def test_rates_are_finite_and_above_zero(name: str, value: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{name}: "):
+        find_recipe("digits-mlp").changed({name: value})
+
+
+def test_a_list_of_lists_is_for_python() -> None:
+    with pytest.raises(RecipeError, match="layers: a list of lists, which only Python can give"):
+        find_recipe("mnist-cnn").changed({"layers": "5,5,1,0,2"})
+    assert find_recipe("mnist-cnn").changed({"layers": [[5, 5, 1, 0, 2]]}).arguments["layers"] == [[5, 5, 1, 0, 2]]

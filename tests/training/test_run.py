@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import hoodwink as hw
+from hoodwink.data.cards import DataError
 from hoodwink.data.load import load
 from hoodwink.runs import Run, RunError
 from hoodwink.training.checkpoint import STATE
@@ -259,7 +260,7 @@ def test_pictures_of_another_size_in_the_test_are_found_at_the_start(tmp_path: P
     data = _few(tmp_path / "few", side=8)
     shutil.rmtree(data / "test")
     shutil.copytree(_few(tmp_path / "large", side=9) / "test", data / "test")
-    with pytest.raises(RecipeError, match="mlp: pictures 8 x 8 x 3 .* do not fit"):
+    with pytest.raises(DataError, match="few:test: pictures 8 x 8, as in .*few:train, were wanted, these are 9 x 9"):
         train("digits-mlp", out=tmp_path / "run", data=str(data), inputs=192, validation=0)
 
 
@@ -327,3 +328,11 @@ def test_an_unfinished_run_is_a_model_already(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         train("digits-mlp", out=tmp_path / "run", saved=0, watch=Watch(step=stopping), **SMALL)
     assert hw.load_model(tmp_path / "run").card.scores == ()
+
+
+def test_a_device_that_is_not_there_and_a_change_that_is_too_large(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="^device 'xpu:7' cannot be used .*'cpu' always can"):
+        train("digits-mlp", out=tmp_path / "run", device="xpu:7")
+    with pytest.raises(RecipeError, match="^a crop of less than the picture's 8 pixels was wanted, not 9"):
+        train("digits-mlp", out=tmp_path / "run", crop=9)
+    assert not (tmp_path / "run").exists()

@@ -72,7 +72,7 @@ def load_sides(desk: Desk) -> Sides:
     train, test = (load_texts(f"{recipe.data}:{split}", tell=desk.say) for split in ("train", "test"))
     chosen, asked = only(train, recipe.reading.only), only(test, recipe.reading.only)
     given = make_input(recipe.reading, chosen.texts, None, True)
-    learned, _ = parted(recipe, torch.zeros(len(chosen), dtype=torch.int64), 1, seed=0)
+    learned, _ = parted(recipe, torch.zeros(len(chosen), dtype=torch.int64), 1)
 
     def read(texts: Sequence[str]) -> tuple[str, ...]:
         return tuple("".join(given.reader.read(text)) for text in texts)

@@ -50,6 +50,10 @@ def make_network(recipe: Recipe, material: Material, device: str = "cpu") -> nn.
     torch.manual_seed(keyed("weights", recipe.seed).initial_seed())
     network = build(recipe.network, _arguments(recipe, material))
     try:
+        list(material.train.drawn([torch.arange(min(2, len(material.train)))], torch.Generator()))
+    except (RuntimeError, ValueError) as error:  # a change of pictures that is too large for them
+        raise RecipeError(str(error).partition("\n")[0]) from error
+    try:
         material.start(network)
         network = network.to(device)
         for feed in filter(None, (material.train, material.validation, material.test)):
@@ -80,7 +84,6 @@ def make_card(recipe: Recipe, material: Material, weights_sha256: str, score: fl
 def _show(network: nn.Module, feed: Feed) -> None:
     """Let a network see two examples, in evaluation mode, which draws nothing; ValueError where it makes pictures of another size."""
     some = torch.arange(min(2, len(feed)))
-    list(feed.drawn([some], torch.Generator()))  # a change of pictures may not fit them
     inputs, wanted = feed.take(some)
     network.eval()
     if isinstance(network, GAN):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from hoodwink.data.subset import balanced, split
+from hoodwink.data.table import DATA_SETS
 from hoodwink.models.card import Input
 from hoodwink.training.feeds import Feed
 from hoodwink.training.recipe import Recipe, RecipeError
@@ -42,20 +43,19 @@ class Material:
         return replace(self, train=self.train.suited(network), validation=validation, test=self.test.suited(network))
 
 
-def parted(recipe: Recipe, labels: Tensor, classes: int, *, seed: int | None) -> tuple[Tensor, Tensor | None]:
+def parted(recipe: Recipe, labels: Tensor, classes: int) -> tuple[Tensor, Tensor | None]:
     """The indices of the examples that are learned, and of those held out of the training split, if any.
 
-    labels: of all; seed: of the order in which they are held out, None for the last ones in file order, if that is not the order of the
-    classes, as it is in a folder: the last ones would be of one class. RecipeError.
+    labels: of all. Held out are the last ones of a picture set with a name, and any of other sets, whose files may lie in the order of
+    their classes. RecipeError.
     """
     if recipe.validation >= len(labels):
         raise RecipeError(
             f"validation: fewer than {len(labels)} examples, all of {recipe.data}:train, were wanted, not {recipe.validation}; "
             f"type --set validation={len(labels) // 5}"
         )
-    if recipe.validation and seed is None and bool((labels[1:] >= labels[:-1]).all()):
-        seed = 0
-    learned, held = split(len(labels), len(labels) - recipe.validation, recipe.validation, seed=seed)
+    in_order = recipe.data in DATA_SETS or not (recipe.validation or recipe.reading.unit)  # texts have always been shuffled
+    learned, held = split(len(labels), len(labels) - recipe.validation, recipe.validation, seed=None if in_order else 0)
     if recipe.subset:
         try:
             learned = learned[balanced(labels[learned], recipe.subset, classes=classes, seed=recipe.seed)]

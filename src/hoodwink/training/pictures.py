@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -31,6 +32,10 @@ def labelled_sets(
         try:
             sets[name] = load(spec, channels=channels, tell=tell, progress=progress)
         except DataError as error:
+            if name != recipe.split and os.path.exists(recipe.data):
+                raise DataError(
+                    f"{error}; a training wants DIR/train/CLASS and DIR/test/CLASS, or a csv that says which are which"
+                ) from error
             if name != recipe.split:
                 raise
             raise RecipeError(f"{error}; to hold out training pictures instead, type --set split= --set validation=N") from error
@@ -46,6 +51,8 @@ def labelled_sets(
             raise DataError(
                 f"{recipe.data}:{name}: the classes of {recipe.data}:train were wanted; {', '.join(map(str, others[:5]))} is not in both"
             )
+    if recipe.task == "classify" and len(sets["train"].classes) < 2:
+        raise DataError(f"{recipe.data}: pictures of two classes or more were wanted, all are of {sets['train'].classes[0]!r}")
     return names, sets
 
 
@@ -55,8 +62,13 @@ def gather_pictures(
     """Load a recipe's pictures and part them; DataError, RecipeError."""
     names, sets = labelled_sets(recipe, tell, progress)
     ready = {name: resident(found, device, say=say) for name, found in sets.items()}
+    height, width = ready["train"].pictures.shape[2:]
+    for name, found in ready.items():
+        if found.pictures.shape[2:] != (height, width):
+            came = " x ".join(map(str, found.pictures.shape[2:]))
+            raise DataError(f"{names[name]}: pictures {height} x {width}, as in {names['train']}, were wanted, these are {came}")
     classes = sets["train"].classes
-    learned, held = parted(recipe, ready["train"].labels, len(classes), seed=None)
+    learned, held = parted(recipe, ready["train"].labels, len(classes))
     whole = ready["train"]
     part = whole if len(learned) == len(whole) else Resident(*whole.take(learned))
     mean, std = _scale(recipe.input, part.pictures)
@@ -64,7 +76,6 @@ def gather_pictures(
     train = PictureFeed(part, mean, std, recipe.augmentation, itself=itself)
     others = {name: PictureFeed(found, mean, std, itself=itself) for name, found in ready.items()}
     validation = others["train"].part(held) if held is not None else others.get(recipe.split)
-    height, width = part.pictures.shape[2:]
 
     def start(network: nn.Module) -> None:
         """A first layer that is set from pictures is set from the first 5,000."""

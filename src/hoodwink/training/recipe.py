@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
@@ -23,16 +24,15 @@ _EFFECTS: dict[str, tuple[object, tuple[str, ...]]] = {
     "smoothing": (0.0, ("cross-entropy",)),
     "flips": (False, ("cross-entropy",)),
     "rounds": (5, ("wasserstein",)),
-    "keep": ("last", _JUDGED),
     **dict.fromkeys(("lookahead", "validation", "patience"), (0, _JUDGED)),
     "accumulate": (1, _JUDGED),
     "precision": ("float32", _JUDGED),
 }
 _LEAST = {"epochs": 1, "batch": 1, "accumulate": 1, "rounds": 1, "subset": 0, "validation": 0, "lookahead": 0, "patience": 0}
-_LEAST |= {"l1": 0, "l2": 0, "weight_decay": 0}
+_LEAST |= {"least": 0, "l1": 0, "l2": 0, "weight_decay": 0}
 _SHARES = ("momentum", "second", "smoothing")  # in [0, 1)
 _GAN = {"layers": "dense", "dropout": 0.0, "kernels": 0, "norms": True}  # where the arguments of a gan say nothing else
-_MAY_BE_0 = ("kernels", "width")  # arguments of networks
+_MAY_BE_0 = ("kernels", "width", "dropout")  # arguments of networks
 _MEASURES = {"squared-error": "squared_error", "elbo": "nats"}
 
 
@@ -139,8 +139,9 @@ class Recipe:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise RecipeError(f"{name}: 0 or more, and less than 1, was wanted, not {getattr(self, name)}")
-        if not self.rate > 0:
-            raise RecipeError(f"rate: a number above 0 was wanted, not {self.rate}")
+        for name in ("rate", "bias_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise RecipeError(f"{name}: a number above 0 was wanted, not {getattr(self, name)}")
         for name, value in self.arguments.items():
             _above(name, value, 0 if name in _MAY_BE_0 else 1)
         self._check_effects()
@@ -212,6 +213,8 @@ class Recipe:
             if name in own:
                 new[name] = _as(type(getattr(self, name)), name, value)
             elif name in arguments:
+                if isinstance(value, str) and any(isinstance(one, (list, tuple)) for one in _listed(arguments[name])):
+                    raise RecipeError(f"{name}: a list of lists, which only Python can give: hoodwink.train({self.name!r}, {name}=...)")
                 arguments[name] = _as(type(arguments[name]), name, value)
             elif name in inner:
                 record = records[inner[name]]
@@ -234,13 +237,19 @@ def _among(name: str, value: str, known: tuple[str, ...]) -> None:
 
 def _above(name: str, value: object, least: int) -> None:
     """Refuse a whole number, or one of a list, that is too small."""
-    for one in value if isinstance(value, (list, tuple)) else [value]:
+    for one in _listed(value):
         if type(one) is int and one < least:
             raise RecipeError(f"{name}: {least} or more was wanted, not {one}")
 
 
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
 def _as(kind: type[Any], name: str, value: Any) -> Any:
     """A value of the kind that the setting has."""
+    if kind is float and type(value) is int:
+        return float(value)
     if not isinstance(value, str):
         return tuple(value) if kind is tuple else value
     try:

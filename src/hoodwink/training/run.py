@@ -91,6 +91,7 @@ def train(
     if world > 1 and (chosen.reading.unit or chosen.adversarial or chosen.backbone):
         what = "texts are" if chosen.reading.unit else "a generator and its discriminator are" if chosen.adversarial else "a head is"
         raise RecipeError(f"{chosen.name}: {what} trained by one process, there are {world}; type hoodwink train without torchrun")
+    _check_device(device)
     material = gather(chosen, device, say=watch.say, tell=watch.tell, progress=watch.progress)
     if run is not None:
         _check_same(run, chosen, material)
@@ -112,6 +113,13 @@ def train(
         _finish(run, training, material)
     _leave(world)
     return run
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RecipeError(f"device {device!r} cannot be used ({one_line(error)}); 'cpu' always can") from error
 
 
 def history(run: Run) -> list[Epoch]:

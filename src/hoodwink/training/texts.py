@@ -42,7 +42,7 @@ def gather_texts(recipe: Recipe, device: str, tell: Tell | None) -> Material:
         return TextFeed(pad(steps), labels, reading.grouping, device)
 
     ready = {name: feed(found) for name, found in sets.items()}
-    learned, held = parted(recipe, _labels(sets["train"]), len(sets["train"].classes), seed=0)
+    learned, held = parted(recipe, _labels(sets["train"]), len(sets["train"].classes))
     train = ready["train"].part(learned)
     validation = ready["train"].part(held) if held is not None else ready.get(recipe.split)
 

@@ -129,7 +129,7 @@ def gather_features(
             f"backbone: {embed.model.card.name} takes pictures {ours}, {recipe.data} has {theirs} ones; name another with --set data="
         )
     classes = sets["train"].classes
-    learned, held = parted(recipe, _labels(sets["train"]), len(classes), seed=None)
+    learned, held = parted(recipe, _labels(sets["train"]), len(classes))
     chosen = {"train": (sets["train"], learned)}
     if held is not None:
         chosen["validation"] = (sets["train"], held)
