@@ -192,3 +192,9 @@ def test_what_the_store_knows_of_a_picture_that_broke_goes(run: Run, photos: Pat
     assert index(run, code=2)["pictures"] == 6
     with closing(open_store("hoodwink-search")) as store:
         assert str((photos / "3.png").absolute()) not in store.known()
+
+
+def test_where_nothing_is_to_be_added_no_store_is_made(run: Run) -> None:
+    done = run("search", "add", "nope.png", "none", *TINY)
+    assert done.exit_code == 2 and "nope.png, none: pictures or folders of them were wanted, nothing is there" in done.stderr
+    assert not Path("hoodwink-search").exists()

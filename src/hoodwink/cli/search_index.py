@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,10 @@ def index_command(folder: str, store: str, layer: str | None, shard: str | None,
 def add_command(paths: tuple[str, ...], store: str, layer: str | None, max_pixels: int, choice: Choice, talk: Talk) -> None:
     """Add pictures, or folders of them and those below, to a store; nothing leaves it. Ends with 2 if a file could not be read."""
     from hoodwink.search.folder import plan_files
+    from hoodwink.search.storage import SearchError
 
+    if not any(os.path.lexists(one) for one in paths):  # before a store is made
+        raise SearchError(f"{', '.join(map(one_line, paths))}: pictures or folders of them were wanted, nothing is there; name others")
     _work(store, layer, choice, talk, lambda kept: plan_files(paths, kept), max_pixels)
 
 
