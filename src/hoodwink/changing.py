@@ -23,7 +23,7 @@ from hoodwink.attacks.walk import walk
 from hoodwink.models.model import Model
 from hoodwink.models.preprocess import Preprocess
 from hoodwink.pictures.levels import NORMS, Levels, radius
-from hoodwink.pictures.read import MAX_PIXELS, Picture, picture_from_array, read_picture
+from hoodwink.pictures.read import read_picture
 
 SHRINK = 185  # gradient evaluations after which a longer shrink of a photograph gains little; half the budget if that is more
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -86,13 +86,6 @@ class View:
             mine = preprocess(_tensor(levels[preprocess.rows, preprocess.columns]).to(model.device))
             if not torch.equal(mine, model.encode(levels)):
                 raise FoolError(f"Pillow {PIL.__version__} prepares this picture in a way that hoodwink does not know; use --at-model-size")
-
-
-def take(source: Any, channels: int, max_pixels: int = MAX_PIXELS) -> Picture:
-    """A picture from a path, a Picture or an array; PictureError."""
-    if isinstance(source, (str, Path)):
-        return read_picture(source, channels=channels, max_pixels=max_pixels)
-    return source if isinstance(source, Picture) else picture_from_array(source, channels=channels)
 
 
 def read_mask(mask: Any, shape: tuple[int, ...], view: View) -> Mask | None:

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from hoodwink.attacks.objectives import Goal, all_of, named, not_named
 from hoodwink.attacks.trail import Step, Watch
-from hoodwink.changing import Budget, FoolError, Mask, View, read_mask, search, take
+from hoodwink.changing import Budget, FoolError, Mask, View, read_mask, search
 from hoodwink.evidence.fooled import Fooled, Settings, holds, keep, record_of
 from hoodwink.evidence.judge import Verdict, judge
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import Levels, distances
-from hoodwink.pictures.read import MAX_PIXELS, Picture
+from hoodwink.pictures.read import MAX_PIXELS, Picture, take_picture
 from hoodwink.runs import Run
 
 __all__ = ["FoolError", "Fooled", "fool", "fool_into"]
@@ -123,7 +123,7 @@ def _prepare(
 ) -> _Job:
     budget = Budget(norm, eps, steps, seed)
     budget.check()
-    source = take(source, _channels(models), max_pixels)
+    source = take_picture(source, channels=_channels(models), max_pixels=max_pixels)
     levels = _seen(source, models) if at_model_size else source.levels
     befores = tuple(judge(levels if at_model_size else source, one, at_model_size=at_model_size) for one in models)
     # What is said of the original is said of the file that came, also where a part of it was judged.

@@ -15,13 +15,13 @@ from torch.nn.functional import normalize
 from hoodwink.attacks.neighbours import among, least_of
 from hoodwink.attacks.objectives import Goal
 from hoodwink.attacks.trail import Step, Watch
-from hoodwink.changing import Budget, Changed, FoolError, Mask, View, read_mask, search, take
+from hoodwink.changing import Budget, Changed, FoolError, Mask, View, read_mask, search
 from hoodwink.evidence.misled import Misled, Sought, holds, keep, record_of
 from hoodwink.evidence.searched import NEAREST, Searched, absolute, ask, index_of, open_for_model
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
 from hoodwink.pictures.levels import Levels, distances
-from hoodwink.pictures.read import MAX_PIXELS, Picture, read_bytes
+from hoodwink.pictures.read import MAX_PIXELS, Picture, read_bytes, take_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run
 from hoodwink.search.storage import Floats, Ids, Storage
@@ -140,7 +140,7 @@ def _prepare(ground: Ground, picture: Any, other: Any, share: float, budget: Bud
     if not 0 < share <= 1:
         raise FoolError(f"share must lie above 0 and be at most 1, got {share:g}; type, for example, {SHARE}")
     channels = ground.model.card.picture.channels
-    source, target = take(picture, channels, max_pixels), take(other, channels, max_pixels)
+    source, target = (take_picture(one, channels=channels, max_pixels=max_pixels) for one in (picture, other))
     before, wanted = ground.ask(source), ground.ask(target)
     if before.count < 2:
         raise FoolError(

@@ -45,6 +45,11 @@ def write_json(path: str | Path, value: object) -> None:
     write_atomic(path, _json_bytes(value))
 
 
+def as_json(value: object) -> Any:
+    """A value as it is read back from JSON: tuples are lists, and keys are texts."""
+    return json.loads(json.dumps(value))
+
+
 def read_json(path: str | Path) -> Any:
     """Return what a JSON file holds; RunError names the file if it cannot be read or is not JSON."""
     path = Path(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,7 +30,7 @@ from hoodwink.evidence.record import first_record
 from hoodwink.models.model import Model
 from hoodwink.models.prepare import Prepared, prepare
 from hoodwink.pictures.levels import Levels
-from hoodwink.runs import Run, RunError
+from hoodwink.runs import Run, RunError, as_json
 
 Pictures = Levels | Sequence[Levels]
 Given = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -342,7 +341,7 @@ def _open(out: Path, asked: Settings, model: Model, given: Help, pictures: Pictu
     if run.finished:
         raise RunError(f"{out}: this audit is finished; type hoodwink verify {out}, or name another folder")
     for key in ("settings", "models", "inputs"):
-        if run.record.get(key) != _plain(record[key]):
+        if run.record.get(key) != as_json(record[key]):
             raise RunError(f"{out}: holds another audit (its {key} differ); name another folder, or type --force to replace it")
     return run
 
@@ -353,10 +352,6 @@ def _inputs(data: dict[str, Any], pictures: Pictures, labels: Labels) -> dict[st
     for levels in pictures:
         digest.update(np.ascontiguousarray(levels).data)
     return {**data, "pictures": len(labels), "content_sha256": digest.hexdigest()}
-
-
-def _plain(value: object) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def _keep(run: Run, result: AuditResult) -> None:

@@ -17,7 +17,7 @@ from hoodwink.evidence.text_audits import FOOLED, Fallen, pack, text_audit_html
 from hoodwink.models.changes import Changer, Changes
 from hoodwink.models.model import Model
 from hoodwink.rewording import fool_text
-from hoodwink.runs import EVENTS, Run, RunError, one_line, sha256_bytes
+from hoodwink.runs import EVENTS, Run, RunError, as_json, one_line, sha256_bytes
 from hoodwink.texts.edits import KINDS
 from hoodwink.texts.read import make_text
 
@@ -176,7 +176,7 @@ def _record(model: Model, data: TextSet, settings: TextSettings, arguments: Sequ
 def _resumed(out: Path, wanted: Mapping[str, Any]) -> Run:
     """The run that is there, if it is this very audit."""
     run = Run.open(out)
-    same = json.loads(json.dumps({key: wanted[key] for key in ("command", "settings", "inputs", "changes")}))
+    same = as_json({key: wanted[key] for key in ("command", "settings", "inputs", "changes")})
     weights = [[one["weights_sha256"] for one in record.get("models", [])] for record in (run.record, wanted)]
     if any(run.record.get(key) != value for key, value in same.items()) or weights[0] != weights[1]:
         raise RunError(f"{one_line(out)}: holds another run, or one of other settings; name another --out, or type --force to replace it")

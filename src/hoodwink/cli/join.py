@@ -8,7 +8,7 @@ import click
 
 from hoodwink.cli.common import _MACHINE, Choice, takes_talk
 from hoodwink.cli.talk import Talk
-from hoodwink.runs import RunError, one_line, spare_models
+from hoodwink.runs import RunError, check_free, one_line, spare_models
 
 DEFAULT_OUT = "hoodwink-joined"
 
@@ -28,7 +28,7 @@ def join_command(autoencoder: str, classifier: str, out: str, force: bool, devic
     sees what the autoencoder makes of a picture.
     """
     spare_models(out, (autoencoder, classifier))
-    _check_free(Path(out), force)
+    _check_free_for_model(Path(out), force)
     first, second = Choice((autoencoder, classifier), device=device, threads=threads).load(talk)
     from hoodwink.cli.show import facts, heading
     from hoodwink.models.join import join
@@ -40,12 +40,11 @@ def join_command(autoencoder: str, classifier: str, out: str, force: bool, devic
     talk.document({"model": str(folder), "card": model.card.to_json(brief=True)})
 
 
-def _check_free(folder: Path, force: bool) -> None:
+def _check_free_for_model(folder: Path, force: bool) -> None:
     """Want no folder, an empty one, or with --force one that a model has for itself: what else is there would no longer be what it was."""
     from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
 
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{one_line(folder)}: a folder was wanted, this is a file; name another with --out")
+    check_free(folder, force=True)  # a file is none
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if there - {CARD_FILE, WEIGHTS_FILE}:
         raise RunError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from click.core import ParameterSource
 
 from hoodwink.cli.common import pairs, takes_talk
 from hoodwink.cli.talk import INTERRUPTED, Talk
-from hoodwink.runs import RECORD, Run, one_line
+from hoodwink.runs import RECORD, Run, as_json, one_line
 
 if TYPE_CHECKING:
     from hoodwink.training.loop import Epoch
@@ -145,7 +144,7 @@ def _begun(folder: Path, recipe: Recipe) -> bool:
     if not (folder / RECORD).is_file():
         return False
     run = Run.open(folder)
-    return not run.finished and run.record.get("settings") == json.loads(json.dumps(recipe.to_json()))
+    return not run.finished and run.record.get("settings") == as_json(recipe.to_json())
 
 
 def _foretell(recipe: Recipe, talk: Talk) -> None:

@@ -137,7 +137,6 @@ def _claims(result: Fooled) -> list[dict[str, Any]]:
 def _result(result: Fooled) -> dict[str, Any]:
     return {
         **numbers_of(result),
-        "history": [asdict(step) for step in result.history],
         "before": [verdict.to_json() for verdict in result.befores],
         "after": [verdict.to_json() for verdict in result.afters],
     }

@@ -113,9 +113,7 @@ def keep(run: Run, result: Misled, store: Storage) -> Misled:
     for side, (levels, _) in sides.items():
         run.write(f"answers-{side}.png", encode_png(contact_sheet(levels, tiles[side])))
     shown = {side: levels for side, (levels, _) in sides.items()}
-    run.write(
-        "report.html", render_misled_report(run.record, shown, tiles, name=run.directory.resolve().name).encode(errors="backslashreplace")
-    )
+    run.write("report.html", render_misled_report(run.record, shown, tiles, name=run.directory.resolve().name).encode())
     run.finish()
     return result
 
@@ -150,7 +148,6 @@ def _result(result: Misled) -> dict[str, Any]:
         "shared_before": shared(result.before.answers, result.other.answers),
         "cosine_before": result.cosines[0],
         "cosine": result.cosines[1],
-        "history": [asdict(step) for step in result.history],
         "before": result.before.to_json(),
         "after": result.after.to_json(),
         "other": result.other.to_json(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,5 +73,6 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
         "gradients": outcome.gradients,
         "forwards": outcome.forwards,
         "seconds": outcome.seconds,
+        "history": [asdict(step) for step in outcome.history],
         "distances": outcome.distances.to_json(),
     }

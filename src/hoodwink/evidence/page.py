@@ -22,10 +22,14 @@ def data_uri(data: bytes, kind: str = "image/png") -> str:
 
 
 def render(template: str, style: str, script: str, **values: Any) -> str:
-    """Fill a template of this package; style and script are its only ones, and its policy allows nothing else but data: pictures."""
+    """Fill a template of this package; style and script are its only ones, and its policy allows nothing else but data: pictures.
+
+    What UTF-8 cannot hold, as in a file's name that is none, is written with a backslash.
+    """
     loader = PackageLoader("hoodwink.evidence")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return pages.get_template(template).render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **values)
+    text = pages.get_template(template).render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **values)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _policy(style: str, script: str) -> str:

@@ -18,7 +18,7 @@ from hoodwink.evidence.search_report import contact_sheet, make_tile, render_sea
 from hoodwink.models.card import ModelCard, ModelError
 from hoodwink.models.embed import Embedder, as_embedder
 from hoodwink.models.model import Model
-from hoodwink.pictures.read import MAX_PIXELS, Picture, PictureError, picture_from_array, read_picture
+from hoodwink.pictures.read import MAX_PIXELS, Picture, PictureError, take_picture
 from hoodwink.pictures.write import encode_png
 from hoodwink.runs import Run, one_line, sha256_bytes
 from hoodwink.search.answers import find_answers
@@ -114,7 +114,7 @@ def nearest(
 
 def ask(picture: Any, store: Storage, embedder: Embedder, *, model: Model, where: str, k: int, max_pixels: int = MAX_PIXELS) -> Searched:
     """See `nearest`; embedder: the store's, made of the model; where: what a record calls the store."""
-    taken = _picture(picture, model.card.picture.channels, max_pixels)
+    taken = take_picture(picture, channels=model.card.picture.channels, max_pixels=max_pixels)
     vector = embed_alone(taken, embedder)
     stamp, count = store.stamp(), len(store)
     if not count:
@@ -170,10 +170,7 @@ def keep(found: Searched, store: Storage, directory: str | Path, *, force: bool 
     tiles = [make_tile(answer.path, answer.sha256) for answer in found.answers]
     run.write("sheet.png", encode_png(contact_sheet(asked.levels, tiles)))
     run.write("answers.json", (json.dumps(run.record["result"], indent=2) + "\n").encode())
-    run.write(
-        "report.html",
-        render_search_report(run.record, asked.levels, tiles, name=run.directory.resolve().name).encode(errors="backslashreplace"),
-    )
+    run.write("report.html", render_search_report(run.record, asked.levels, tiles, name=run.directory.resolve().name).encode())
     run.finish()
     return run.directory
 
@@ -201,12 +198,6 @@ def absolute(where: str | Path) -> str:
     """A store's folder by its full name, for a record will hold it; an address on other machines stays."""
     kind, place = (LANCE, str(where).removeprefix(LANCE)) if str(where).startswith(LANCE) else ("", str(where))
     return f"{kind}{place}" if "://" in place else f"{kind}{os.path.abspath(place)}"
-
-
-def _picture(source: Any, channels: int, max_pixels: int) -> Picture:
-    if isinstance(source, (str, Path)):
-        return read_picture(source, channels=channels, max_pixels=max_pixels)
-    return source if isinstance(source, Picture) else picture_from_array(source, channels=channels)
 
 
 def shared(one: Sequence[Answer], other: Sequence[Answer]) -> int:

@@ -55,8 +55,7 @@ class Model:
             self.device = torch.device(device)
             self.network.to(self.device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ModelError(f"device {str(device)!r} cannot be used ({reason}); 'cpu' always can") from error
+            raise ModelError(unusable(device, error)) from error
         return self
 
     def see(self, picture: Picture | Levels) -> Levels:
@@ -149,6 +148,12 @@ class Model:
         _replace(folder / WEIGHTS_FILE, weights)
         _replace(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
         return folder
+
+
+def unusable(device: torch.device | str, error: Exception) -> str:
+    """What to say of a device that torch cannot use."""
+    reason = str(error).partition("\n")[0]
+    return f"device {str(device)!r} cannot be used ({reason}); 'cpu' always can"
 
 
 def _check(levels: object, channels: int) -> Levels:

@@ -89,6 +89,13 @@ def picture_from_array(array: Any, *, channels: int = 3) -> Picture:
     return Picture(_frozen(levels), notes, sha256_bytes(encode_png(levels)), "array", None)
 
 
+def take_picture(source: Any, *, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Picture:
+    """A picture from a path, a Picture or an array, as read_picture and picture_from_array make it; a Picture is taken as it is."""
+    if isinstance(source, (str, Path)):
+        return read_picture(source, channels=channels, max_pixels=max_pixels)
+    return source if isinstance(source, Picture) else picture_from_array(source, channels=channels)
+
+
 def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """Replace each folder by its pictures: known suffixes, sorted by name, no hidden files, no subfolders.
 

@@ -91,8 +91,8 @@ def plan(folder: str | Path, store: Storage, *, shard: tuple[int, int] = (1, 1))
     folder = Path(os.path.abspath(folder))
     closed: dict[str, str] = {}
     known, paths = store.known(), list(_walk(str(folder), closed))
-    if not paths and (why := _refusal(folder, closed)):
-        raise SearchError(f"{one_line(folder)}: {why}")
+    if not paths:
+        check_folder(folder)
     seen = _read_all(paths, known)
     mine = [file for file in seen.found if _owner(file.sha256, shard[1]) == shard[0]]
     present, below = set(paths) - seen.absent, str(folder) + os.sep
@@ -136,8 +136,8 @@ def plan_files(paths: Sequence[str | Path], store: Storage) -> Plan:
 
 def check_folder(folder: str | Path) -> None:
     """Raise SearchError for a folder that is none, or has no pictures."""
-    closed: dict[str, str] = {}
-    if next(_walk(os.path.abspath(folder), closed), None) is None and (why := _refusal(os.path.abspath(folder), closed)):
+    path, closed = os.path.abspath(folder), dict[str, str]()
+    if next(_walk(path, closed), None) is None and (why := _refusal(path, closed)):
         raise SearchError(f"{one_line(folder)}: {why}")
 
 
@@ -226,12 +226,14 @@ def embed_new(
     failed = {one.path for one in broken}
     first = {file.sha256: file.path for file in todo if file.path in failed}
     broken += [Broken(file.path, f"has the content of {first[file.sha256]}, which is broken") for file in late if file.sha256 in first]
-    more, unread = _embed(store, read([file for file in late if file.sha256 not in first]), embed)  # the first one was changed meanwhile
-    broken += unread
+    alone = [file for file in late if file.sha256 not in first]  # the first one was changed meanwhile
+    if alone:
+        more, unread = _embed(store, read(alone), embed)
+        added, broken = added + more, broken + unread
     if broken:
         content, known = {file.path: file.sha256 for file in (*todo, *plan.twins)}, store.known()
         store.remove([one.path for one in broken if one.path in known and known[one.path].sha256 != content[one.path]])
-    return Embedded(added + more, tuple(broken), len(plan.twins) - len(late))
+    return Embedded(added, tuple(broken), len(plan.twins) - len(late))
 
 
 def _embed(
@@ -271,10 +273,10 @@ def _walk(folder: str, closed: dict[str, str]) -> Iterator[str]:
             yield entry.path
 
 
-def _refusal(folder: str | Path, closed: dict[str, str]) -> str | None:
+def _refusal(folder: str, closed: dict[str, str]) -> str | None:
     """Why a folder without pictures is not taken; None where folders in it are closed, for they may hold some."""
-    if str(folder) in closed:
-        return f"a folder with pictures was wanted, this cannot be read: {closed[str(folder)]}; name another"
+    if folder in closed:
+        return f"a folder with pictures was wanted, this cannot be read: {closed[folder]}; name another"
     if closed:
         return None
     suffixes = ", ".join(SUFFIXES)

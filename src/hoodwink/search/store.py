@@ -57,8 +57,13 @@ def open_store(
     card_sha256: str | None = None,
 ) -> Storage:
     """Open the store in a folder, or the LanceDB one of "lance:DIR"; the arguments are those of `Store.open`."""
-    asked: dict[str, Any] = {"model": model, "weights_sha256": weights_sha256, "dimension": dimension, "layer": layer}
-    asked["card_sha256"] = card_sha256
+    asked: dict[str, Any] = {
+        "model": model,
+        "weights_sha256": weights_sha256,
+        "dimension": dimension,
+        "layer": layer,
+        "card_sha256": card_sha256,
+    }
     if str(where).startswith(LANCE):
         from hoodwink.search.lance import LanceStore
 

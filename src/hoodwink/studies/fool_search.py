@@ -58,9 +58,9 @@ def run(desk: Desk) -> Found:
     place = stocked(desk, model, sorted({one for pair in pairs for one in pair if not one.isdecimal()}))
     rows, pictures = list[dict[str, Any]](), dict[str, Levels]()
     for source, target in pairs:
-        desk.say(f"{desk.line}: {source} as {_called(target)}")
-        found = attempt(desk, model, place, source, target)
         pair = f"{source} as {_called(target)}"
+        desk.say(f"{desk.line}: {pair}")
+        found = attempt(desk, model, place, source, target)
         rows.append({"pair": pair, **measured(found, desk["share"])})
         sides = {"original": found.original, "saved": found.saved, "other": found.other.picture.levels}
         pictures |= {f"{pair}: {side}": fitted(levels, 320) for side, levels in sides.items()}

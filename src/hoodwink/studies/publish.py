@@ -12,10 +12,10 @@ from pathlib import Path
 
 import click
 
-from hoodwink.runs import write_atomic
+from hoodwink.runs import as_json, write_atomic
 from hoodwink.studies.record import Study, StudyError
 from hoodwink.studies.report import cell_text, find_results, known, machine, parted, seeds_text
-from hoodwink.studies.result import RESULT, Measured, StudyResult, as_json, read_result
+from hoodwink.studies.result import RESULT, Measured, StudyResult, read_result
 from hoodwink.studies.table import STUDIES
 
 RESULTS, PAGES = Path("docs/results"), Path("docs/studies")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -146,11 +145,6 @@ def read_result(folder: str | Path) -> StudyResult:
         )
     except (KeyError, TypeError) as error:
         raise StudyError(f"{folder / RESULT}: the result of a study was wanted, this lacks or has too much: {error}") from None
-
-
-def as_json(value: Any) -> Any:
-    """A value as it is read back from JSON: tuples are lists."""
-    return json.loads(json.dumps(value))
 
 
 def number(value: float) -> str:

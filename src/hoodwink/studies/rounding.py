@@ -58,7 +58,7 @@ def off_the_grid() -> Iterator[str]:
         del NORMS[FREE]
 
 
-class Floats(Pixels):
+class FloatPixels(Pixels):
     """Every subpixel of a picture, and all that lies between two levels."""
 
     def nearest(self, place: Tensor) -> Tensor:
@@ -88,12 +88,11 @@ def search_in_floats(levels: Levels, view: FloatView, goal: Goal, steps: int, *,
 
     walking: by `attacks.walk`; else by the climb and the shrink.
     """
-    queries, space = Queries(view), Floats(as_picture(levels))
-    if walking:
-        with off_the_grid() as norm:
-            return walk(queries, space, goal, norm=norm, steps=steps), queries.gradients
-    trail = upward(queries, space, goal, steps=steps, generator=torch.Generator().manual_seed(0))
+    queries, space = Queries(view), FloatPixels(as_picture(levels))
     with off_the_grid() as norm:
+        if walking:
+            return walk(queries, space, goal, norm=norm, steps=steps), queries.gradients
+        trail = upward(queries, space, goal, steps=steps, generator=torch.Generator().manual_seed(0))
         trail = downward(queries, space, goal, trail, norm=norm, steps=steps - queries.gradients)
     return trail, queries.gradients
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from hoodwink.evidence.record import first_record
-from hoodwink.runs import MANIFEST, RECORD, Run, RunError, one_line, read_json
+from hoodwink.runs import MANIFEST, RECORD, Run, RunError, as_json, one_line, read_json
 from hoodwink.studies.desk import Desk
 from hoodwink.studies.found import Answer, Found
 from hoodwink.studies.record import Line, Study, StudyError
-from hoodwink.studies.result import RESULT, StudyResult, as_json, conclude, read_result
+from hoodwink.studies.result import RESULT, StudyResult, conclude, read_result
 from hoodwink.studies.table import find_study
 
 DEFAULT_OUT = "hoodwink-studies"

@@ -32,13 +32,11 @@ def labelled_sets(
         try:
             sets[name] = load(spec, channels=channels, tell=tell, progress=progress)
         except DataError as error:
-            if name != recipe.split and os.path.exists(recipe.data):
-                raise DataError(
-                    f"{error}; a training wants DIR/train/CLASS and DIR/test/CLASS, or a csv that says which are which"
-                ) from error
-            if name != recipe.split:
+            if name == recipe.split:
+                raise RecipeError(f"{error}; to hold out training pictures instead, type --set split= --set validation=N") from error
+            if not os.path.exists(recipe.data):
                 raise
-            raise RecipeError(f"{error}; to hold out training pictures instead, type --set split= --set validation=N") from error
+            raise DataError(f"{error}; a training wants DIR/train/CLASS and DIR/test/CLASS, or a csv that says which are which") from error
     for name, found in sets.items():
         if found.labels is None:
             raise DataError(f"{recipe.data}:{name}: pictures with labels were wanted, these have none")

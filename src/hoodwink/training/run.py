@@ -24,10 +24,10 @@ from hoodwink.evidence.record import first_record
 from hoodwink.evidence.sampled import SAMPLES, gathered, sample_values
 from hoodwink.evidence.verify import HERE
 from hoodwink.models.card import NoiseInput
-from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE
+from hoodwink.models.model import CARD_FILE, WEIGHTS_FILE, unusable
 from hoodwink.models.weights import pack
 from hoodwink.pictures.write import encode_png
-from hoodwink.runs import EVENTS, Run, RunError, check_free, one_line, spare_models
+from hoodwink.runs import EVENTS, Run, RunError, as_json, check_free, one_line, spare_models
 from hoodwink.training.checkpoint import STATE, load_state, save_state
 from hoodwink.training.generative import adversarial, elbo, wasserstein
 from hoodwink.training.inputs import gather, make_card, make_network
@@ -119,7 +119,7 @@ def _check_device(device: str) -> None:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise RecipeError(f"device {device!r} cannot be used ({one_line(error)}); 'cpu' always can") from error
+        raise RecipeError(unusable(device, error)) from error
 
 
 def history(run: Run) -> list[Epoch]:
@@ -138,7 +138,7 @@ def history(run: Run) -> list[Epoch]:
 def _resumed(out: Path, recipe: Recipe) -> Run:
     """The run that is there, if it is of this very recipe."""
     run = Run.open(out)
-    known, wanted = run.record.get("settings") or {}, json.loads(json.dumps(recipe.to_json()))
+    known, wanted = run.record.get("settings") or {}, as_json(recipe.to_json())
     other = [name for name, value in wanted.items() if name not in _SAID and value != known.get(name)]
     if other:
         raise RunError(

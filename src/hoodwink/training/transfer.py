@@ -16,8 +16,9 @@ from hoodwink.data.fetch import Tell
 from hoodwink.data.resident import batches
 from hoodwink.data.sets import DataSet
 from hoodwink.models.build import can_build
+from hoodwink.models.card import ModelError
 from hoodwink.models.embed import Embedder, as_embedder
-from hoodwink.models.load import PACKAGED, ModelError, load_model
+from hoodwink.models.load import PACKAGED, load_model
 from hoodwink.networks.composed import replaced
 from hoodwink.networks.table import NETWORKS
 from hoodwink.training.features import find_features
